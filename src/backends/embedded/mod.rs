@@ -1,0 +1,5 @@
+//! The embedded backends: segment log, two SQLite files, a directory (design, section 5).
+
+mod checkpoints;
+
+pub use checkpoints::Checkpoints;

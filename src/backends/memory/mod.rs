@@ -1,0 +1,1 @@
+//! The memory backends: for tests, with faults on demand.

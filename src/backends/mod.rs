@@ -1,0 +1,4 @@
+//! Implementations of the ports. Only `wire` and the contract tests import from here.
+
+pub mod embedded;
+pub mod memory;

@@ -1,0 +1,97 @@
+//! What finishes: a job takes a request, returns a value, and never prints.
+//!
+//! A job runs in whichever process owns the ports: in the command itself, or, for a data directory
+//! that a server holds, in that server, asked through `admin.sock`. So requests and responses are
+//! plain serialisable values.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Ports;
+use crate::runtime::shutdown::CancellationToken;
+use crate::settings::Settings;
+
+/// What jobs work on.
+#[derive(Debug, Clone)]
+pub struct JobContext {
+    /// The ports.
+    pub ports: Ports,
+    /// The settings.
+    pub settings: Arc<Settings>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all, where known.
+    pub total: Option<u64>,
+    /// What it is at, in a few words.
+    pub message: String,
+}
+
+/// Takes a job's progress; called often, must be cheap.
+pub trait ProgressSink: Send + Sync {
+    /// How far it is now.
+    fn report(&self, progress: JobProgress);
+}
+
+/// Takes progress and does nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl ProgressSink for NoProgress {
+    fn report(&self, _progress: JobProgress) {}
+}
+
+/// Why a job did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The request asks for something that cannot be.
+    #[error("{0}")]
+    Request(String),
+    /// A port failed.
+    #[error("{what}")]
+    Port {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: crate::ports::Error,
+    },
+    /// It was told to stop before it was done.
+    #[error("stopped before the end; {0}")]
+    Cancelled(String),
+    /// Local files or folders failed.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// One kind of job.
+#[async_trait]
+pub trait Job: Send + Sync + 'static {
+    /// Its name in the admin route `/admin/v1/jobs/<name>`.
+    const NAME: &'static str;
+    /// What it is asked.
+    type Request: Serialize + DeserializeOwned + Send + Sync;
+    /// What it answers.
+    type Response: Serialize + DeserializeOwned + Send + Sync;
+
+    /// Runs it to its end, or until cancelled.
+    async fn run(
+        context: &JobContext,
+        request: Self::Request,
+        progress: &dyn ProgressSink,
+        cancel: CancellationToken,
+    ) -> Result<Self::Response, JobError>;
+}

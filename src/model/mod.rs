@@ -1,0 +1,27 @@
+//! The vocabulary: values that every other layer speaks in.
+//!
+//! Nothing here does I/O, reads a clock or knows a backend, and nothing of ours is imported.
+
+mod dead_letter;
+mod decision;
+mod event;
+mod header;
+mod offset;
+mod origin;
+mod outcome;
+mod record;
+mod rule;
+mod timestamp;
+
+pub use dead_letter::{DeadLetter, Failure, Stage};
+pub use decision::Decision;
+pub use event::{CanonicalEvent, EventId, EventIdError, Shape, UnknownShape};
+pub use header::HeaderName;
+pub use offset::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
+pub use origin::Origin;
+pub use outcome::{Durability, Outcome, Status};
+pub use record::{
+    ConsumedRecord, Headers, MalformedBatch, Record, RecordBatch, RecordBatchBuilder,
+};
+pub use rule::{Rule, RuleSource, RuleTarget, RuleTargetError};
+pub use timestamp::Timestamp;

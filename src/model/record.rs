@@ -1,0 +1,365 @@
+//! Records: what lies in a topic, alone and packed.
+//!
+//! A [`RecordBatch`] is one contiguous encoding of several records: the collector writes a request's
+//! events into one, the embedded log stores it as one frame without looking inside, and a consumer
+//! gets records whose key, value and headers are slices of the bytes read.
+//!
+//! Encoding of one record, integers little-endian:
+//! `u32 length of what follows | i64 timestamp ms | u16 key length | key | u8 headers |
+//! (u8 code | if 255: u8 name length, name | u16 value length | value)* | value to the end`.
+
+use bytes::{BufMut, Bytes};
+
+use super::{HeaderName, Offset, Partition, Timestamp, Topic, TopicId};
+
+/// A record's headers in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Headers(Vec<(HeaderName, Bytes)>);
+
+impl Headers {
+    /// No headers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The first value under that name.
+    #[must_use]
+    pub fn get(&self, name: &HeaderName) -> Option<&Bytes> {
+        self.0.iter().find(|(header, _)| header == name).map(|(_, value)| value)
+    }
+
+    /// The first value under that name, where it is UTF-8.
+    #[must_use]
+    pub fn text(&self, name: &HeaderName) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Sets a header, replacing every earlier one of that name.
+    pub fn set(&mut self, name: HeaderName, value: impl Into<Bytes>) {
+        self.remove(&name);
+        self.0.push((name, value.into()));
+    }
+
+    /// Takes a header away.
+    pub fn remove(&mut self, name: &HeaderName) {
+        self.0.retain(|(header, _)| header != name);
+    }
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &Bytes)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(HeaderName, Bytes)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, Bytes)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+/// One record without its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Chooses the partition.
+    pub key: Bytes,
+    /// The content.
+    pub value: Bytes,
+    /// When it was made.
+    pub timestamp: Timestamp,
+    /// What travels beside the content.
+    pub headers: Headers,
+}
+
+/// A record and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumedRecord {
+    /// Its topic.
+    pub topic: Topic,
+    /// That topic's incarnation.
+    pub topic_id: TopicId,
+    /// Its partition.
+    pub partition: Partition,
+    /// Its offset.
+    pub offset: Offset,
+    /// The record.
+    pub record: Record,
+}
+
+/// Bytes that are no batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed record batch at byte {at}")]
+pub struct MalformedBatch {
+    /// Where reading stopped.
+    pub at: usize,
+}
+
+/// Several records in one contiguous encoding; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordBatch {
+    data: Bytes,
+    count: u32,
+}
+
+impl RecordBatch {
+    /// A batch of one record.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let mut builder =
+            RecordBatchBuilder::with_capacity(record.key.len() + record.value.len() + 256);
+        builder.push_record(record);
+        builder.finish()
+    }
+
+    /// A batch of these records in this order.
+    #[must_use]
+    pub fn of_all<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
+        let mut builder = RecordBatchBuilder::with_capacity(4096);
+        for record in records {
+            builder.push_record(record);
+        }
+        builder.finish()
+    }
+
+    /// Takes encoded bytes, after walking over every record once.
+    ///
+    /// # Errors
+    /// When the bytes are no batch of `count` records.
+    pub fn from_encoded(data: Bytes, count: u32) -> Result<Self, MalformedBatch> {
+        let batch = Self { data, count };
+        let mut seen = 0_u32;
+        for record in batch.iter() {
+            record?;
+            seen += 1;
+        }
+        if seen == count { Ok(batch) } else { Err(MalformedBatch { at: batch.data.len() }) }
+    }
+
+    /// The encoding.
+    #[must_use]
+    pub const fn encoded(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// How many records.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it has no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Its records in order, sharing its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Record, MalformedBatch>> + '_ {
+        let mut at = 0;
+        let mut failed = false;
+        std::iter::from_fn(move || {
+            if failed || at >= self.data.len() {
+                return None;
+            }
+            let decoded = decode(&self.data, at);
+            match decoded {
+                Some((record, next)) => {
+                    at = next;
+                    Some(Ok(record))
+                }
+                None => {
+                    failed = true;
+                    Some(Err(MalformedBatch { at }))
+                }
+            }
+        })
+    }
+}
+
+fn decode(data: &Bytes, start: usize) -> Option<(Record, usize)> {
+    let length = usize::try_from(u32::from_le_bytes(array(data, start)?)).ok()?;
+    let body = start.checked_add(4)?;
+    let end = body.checked_add(length)?;
+    if end > data.len() {
+        return None;
+    }
+    let data = data.slice(..end);
+    let timestamp = Timestamp::from_millis(i64::from_le_bytes(array(&data, body)?))?;
+    let key_length = usize::from(u16::from_le_bytes(array(&data, body + 8)?));
+    let mut at = body + 10;
+    let key = take(&data, &mut at, key_length)?;
+    let header_count = *data.get(at)?;
+    at += 1;
+    let mut headers = Vec::with_capacity(usize::from(header_count));
+    for _ in 0..header_count {
+        let code = *data.get(at)?;
+        at += 1;
+        let name = if code == HeaderName::OTHER {
+            let name_length = usize::from(*data.get(at)?);
+            at += 1;
+            let name = take(&data, &mut at, name_length)?;
+            HeaderName::Other(std::str::from_utf8(&name).ok()?.into())
+        } else {
+            HeaderName::from_code(code)?.into_owned()
+        };
+        let value_length = usize::from(u16::from_le_bytes(array(&data, at)?));
+        at += 2;
+        headers.push((name, take(&data, &mut at, value_length)?));
+    }
+    let value = data.slice(at..end);
+    Some((Record { key, value, timestamp, headers: Headers(headers) }, end))
+}
+
+fn array<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
+    data.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn take(data: &Bytes, at: &mut usize, length: usize) -> Option<Bytes> {
+    let end = at.checked_add(length)?;
+    if end > data.len() {
+        return None;
+    }
+    let slice = data.slice(*at..end);
+    *at = end;
+    Some(slice)
+}
+
+/// Builds a [`RecordBatch`] in one buffer, without an allocation per record.
+#[derive(Debug, Default)]
+pub struct RecordBatchBuilder {
+    buffer: Vec<u8>,
+    count: u32,
+}
+
+impl RecordBatchBuilder {
+    /// The longest key or header value that a record can carry, in bytes; longer ones are cut.
+    pub const MAX_FIELD_BYTES: usize = u16::MAX as usize;
+
+    /// A builder with room for that many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(bytes), count: 0 }
+    }
+
+    /// Adds a record from borrowed parts.
+    ///
+    /// A key or header value over [`Self::MAX_FIELD_BYTES`] is cut: ids and addresses are checked
+    /// far below that at the door, and only free error texts can come near.
+    pub fn push(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        timestamp: Timestamp,
+        headers: &[(&HeaderName, &[u8])],
+    ) {
+        self.push_parts(key, value, timestamp, headers.iter().copied());
+    }
+
+    /// Adds a record that exists as a value.
+    pub fn push_record(&mut self, record: &Record) {
+        let headers = record.headers.iter().map(|(name, value)| (name, value.as_ref()));
+        self.push_parts(&record.key, &record.value, record.timestamp, headers);
+    }
+
+    fn push_parts<'h>(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        timestamp: Timestamp,
+        headers: impl Iterator<Item = (&'h HeaderName, &'h [u8])>,
+    ) {
+        let start = self.buffer.len();
+        self.buffer.put_u32_le(0);
+        self.buffer.put_i64_le(timestamp.as_millis());
+        put_field(&mut self.buffer, key);
+        let count_at = self.buffer.len();
+        self.buffer.put_u8(0);
+        let mut count = 0_u8;
+        for (name, value) in headers.take(usize::from(u8::MAX)) {
+            self.buffer.put_u8(name.code());
+            if let HeaderName::Other(name) = name {
+                let length = name.floor_char_boundary(usize::from(u8::MAX));
+                self.buffer.put_u8(u8::try_from(length).unwrap_or(u8::MAX));
+                self.buffer.put_slice(&name.as_bytes()[..length]);
+            }
+            put_field(&mut self.buffer, value);
+            count += 1;
+        }
+        self.buffer[count_at] = count;
+        self.buffer.put_slice(value);
+        let length = u32::try_from(self.buffer.len() - start - 4).unwrap_or(u32::MAX);
+        self.buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.count += 1;
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The batch.
+    #[must_use]
+    pub fn finish(self) -> RecordBatch {
+        RecordBatch { data: self.buffer.into(), count: self.count }
+    }
+}
+
+fn put_field(buffer: &mut Vec<u8>, field: &[u8]) {
+    let length = u16::try_from(field.len()).unwrap_or(u16::MAX);
+    buffer.put_u16_le(length);
+    buffer.put_slice(&field[..usize::from(length)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &str, value: &str) -> Record {
+        let mut headers = Headers::new();
+        headers.set(HeaderName::Origin, "o-1");
+        headers.set(HeaderName::Other("x-mine".into()), "7");
+        Record {
+            key: Bytes::copy_from_slice(key.as_bytes()),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+            timestamp: Timestamp::from_millis(1_500).unwrap(),
+            headers,
+        }
+    }
+
+    #[test]
+    fn records_come_back_as_they_went_in() {
+        let records = [record("k", "v"), record("", ""), record("u-1", "{\"a\":1}")];
+        let batch = RecordBatch::of_all(&records);
+        let read: Vec<Record> = batch.iter().map(Result::unwrap).collect();
+        assert_eq!(read, records);
+        assert!(RecordBatch::from_encoded(batch.encoded().clone(), 3).is_ok());
+        assert!(RecordBatch::from_encoded(batch.encoded().clone(), 2).is_err());
+    }
+
+    #[test]
+    fn every_cut_of_the_encoding_is_an_error_and_no_panic() {
+        let batch = RecordBatch::of_all(&[record("key", "value")]);
+        for end in 1..batch.encoded().len() {
+            assert!(RecordBatch::from_encoded(batch.encoded().slice(..end), 1).is_err());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Decisions without I/O of their own: what to accept, what an event is, what becomes of it.
+
+pub mod envelope;

@@ -1,0 +1,1 @@
+//! Serving HTTP/1.1 with limits: accept loop, deadlines, graceful end.

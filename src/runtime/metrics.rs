@@ -1,0 +1,1 @@
+//! Names of all metrics, in one place (contract, "Prometheus").

@@ -1,0 +1,1 @@
+//! Logs of the process: JSON or text on stderr.

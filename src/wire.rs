@@ -1,0 +1,1 @@
+//! Settings to ports: the only file that knows backends.
