@@ -11,18 +11,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// 0000-01-01T00:00:00Z: the earliest instant that RFC 3339 can write.
-    pub const MIN: Self = Self(-62_167_219_200_000);
-    /// 9999-12-31T23:59:59.999Z: the latest instant that RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// 0001-01-01T00:00:00Z: the earliest instant that every store can keep (Postgres has no year 0).
+    pub const MIN: Self = Self(-62_135_596_800_000);
+    /// 9999-12-30T22:00:00.999Z: the latest instant that has a four-digit year in every time zone.
+    pub const MAX: Self = Self(253_402_207_200_999);
 
-    /// From milliseconds since the epoch; `None` outside the years 0000 to 9999.
+    /// From milliseconds since the epoch; `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }
 
-    /// From milliseconds, moved to the nearest end of the years 0000 to 9999 where outside.
+    /// From milliseconds, moved to the nearest end of the range where outside it.
     #[must_use]
     pub fn from_millis_clamped(millis: i64) -> Self {
         Self(millis.clamp(Self::MIN.0, Self::MAX.0))
@@ -52,14 +52,14 @@ impl Timestamp {
         Self(self.0 - self.0.rem_euclid(3_600_000))
     }
 
-    /// This instant plus a duration, clamped to the years 0000 to 9999.
+    /// This instant plus a duration, clamped to the range.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis_clamped(self.0.saturating_add(millis))
     }
 
-    /// This instant less a duration, clamped to the years 0000 to 9999.
+    /// This instant less a duration, clamped to the range.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -127,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn years_outside_rfc_3339_are_refused() {
+    fn instants_outside_the_range_are_refused() {
         assert!(Timestamp::from_millis(Timestamp::MAX.as_millis() + 1).is_none());
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
-        assert_eq!(Timestamp::MIN.to_string(), "0000-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00.000Z");
     }
 }
