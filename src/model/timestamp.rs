@@ -13,8 +13,8 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 0001-01-01T00:00:00Z: the earliest instant that every store can keep (Postgres has no year 0).
     pub const MIN: Self = Self(-62_135_596_800_000);
-    /// 9999-12-30T22:00:00.999Z: the latest instant that has a four-digit year in every time zone.
-    pub const MAX: Self = Self(253_402_207_200_999);
+    /// 9999-12-30T21:59:59.999Z: the latest instant that has a four-digit year in every time zone.
+    pub const MAX: Self = Self(253_402_207_199_999);
 
     /// From milliseconds since the epoch; `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     #[must_use]
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn instants_outside_the_range_are_refused() {
         assert!(Timestamp::from_millis(Timestamp::MAX.as_millis() + 1).is_none());
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T21:59:59.999Z");
         assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00.000Z");
     }
 }
