@@ -64,6 +64,10 @@ pub struct DeadLetter {
     pub client_ip: Option<String>,
     /// How often an operator put it back already.
     pub redrives: u32,
+    /// The replay that brought its event back, where one did.
+    pub replay_id: Option<String>,
+    /// Whether this installation never accepted it: it came from another one's archive.
+    pub restored: bool,
     /// The record's key, unchanged.
     pub key: Bytes,
     /// The record's value, unchanged.
