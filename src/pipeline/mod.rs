@@ -1,3 +1,4 @@
 //! Decisions without I/O of their own: what to accept, what an event is, what becomes of it.
 
+pub mod archive_format;
 pub mod envelope;
