@@ -1,5 +1,6 @@
 //! The embedded backends: segment log, two SQLite files, a directory (design, section 5).
 
 mod checkpoints;
+pub mod sqlite;
 
 pub use checkpoints::Checkpoints;
