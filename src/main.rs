@@ -1,3 +1,7 @@
 //! Parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    evp::cmd::main(std::env::args_os(), evp::settings::Environment::of_process())
+}

@@ -1,1 +1,15 @@
-//! What the user types and sees.
+//! What the user types and sees: one file a leaf command, no pipeline logic.
+//!
+//! A leaf is an args struct whose doc comment is its help, and `run(self, &Context) -> CmdResult`:
+//! it reaches the data through [`session::Session`], runs a job and prints what the job returned
+//! through [`ui::Ui`]. stdout is data, stderr is talk.
+
+pub mod cli;
+mod completions;
+pub mod context;
+pub mod error;
+mod man;
+pub mod session;
+pub mod ui;
+
+pub use cli::main;

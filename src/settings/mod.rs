@@ -3,6 +3,8 @@
 //! This file holds the sections; defaults stand beside each field. Each role and backend receives
 //! its own section, never the whole.
 
+mod environment;
+pub mod loader;
 mod units;
 
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use environment::Environment;
 pub use units::{ByteSize, Span};
 
 use crate::model::{GroupId, Topic};

@@ -1,0 +1,163 @@
+//! What every leaf command is given: the voice, the settings, and a runtime when it needs one.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::runtime::shutdown::{self, CancellationToken};
+use crate::settings::loader::{LoadError, Loaded, Request, load};
+use crate::settings::{Environment, Settings};
+
+use super::error::{CmdError, Kind};
+use super::ui::{Color, Output, Ui};
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Read this settings file instead of those in /etc/evp, the user's and ./config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one setting, above every file and variable (can be repeated)
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Read variables from this file [env: EVP_ENV_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The data directory [default: evp-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Form of what is printed
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Output,
+    /// Print data and warnings only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log more on stderr (can be repeated)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub color: Color,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+}
+
+/// What a leaf command works with.
+#[derive(Debug)]
+pub struct Context {
+    /// The voice.
+    pub ui: Ui,
+    globals: Globals,
+    environment: Environment,
+    loaded: OnceCell<Loaded>,
+}
+
+impl Context {
+    /// A context; nothing is read yet.
+    #[must_use]
+    pub fn new(globals: Globals, environment: Environment) -> Self {
+        let plain =
+            environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+        let ui = Ui::new(globals.output, globals.quiet, globals.color, plain);
+        Self { ui, globals, environment, loaded: OnceCell::new() }
+    }
+
+    /// The options that every command takes.
+    #[must_use]
+    pub const fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// The environment.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The settings, loaded at the first call.
+    ///
+    /// # Errors
+    /// Exit 78 with every fault.
+    pub fn settings(&self) -> Result<Arc<Settings>, CmdError> {
+        Ok(Arc::new(self.loaded()?.settings.clone()))
+    }
+
+    /// The settings with their layers, loaded at the first call.
+    ///
+    /// # Errors
+    /// Exit 78 with every fault.
+    pub fn loaded(&self) -> Result<&Loaded, CmdError> {
+        self.loaded_with(Vec::new())
+    }
+
+    /// The same, with settings that this command's own flags give: key, value, the flag.
+    ///
+    /// # Errors
+    /// Exit 78 with every fault.
+    pub fn loaded_with(
+        &self,
+        flags: Vec<(&'static str, String, &'static str)>,
+    ) -> Result<&Loaded, CmdError> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(loaded);
+        }
+        let loaded = load(&self.request(flags))?;
+        for note in &loaded.notes {
+            self.ui.note(note);
+        }
+        Ok(self.loaded.get_or_init(|| loaded))
+    }
+
+    /// What settings are loaded from.
+    #[must_use]
+    pub fn request(&self, mut flags: Vec<(&'static str, String, &'static str)>) -> Request {
+        if let Some(directory) = &self.globals.data_dir {
+            flags.push(("data_dir", directory.to_string_lossy().into_owned(), "--data-dir"));
+        }
+        Request {
+            profile: self.globals.profile.clone(),
+            config: self.globals.config.clone(),
+            env_file: self.globals.env_file.clone(),
+            set: self.globals.set.clone(),
+            flags,
+            environment: self.environment.clone(),
+            directory: PathBuf::from("."),
+        }
+    }
+
+    /// Runs asynchronous work on a runtime made for it. The first interrupt cancels the token; the
+    /// second ends the process at once with exit 130.
+    ///
+    /// # Errors
+    /// What the work failed with.
+    pub fn block_on<T, F>(&self, work: impl FnOnce(CancellationToken) -> F) -> Result<T, CmdError>
+    where
+        F: Future<Output = Result<T, CmdError>>,
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("evp")
+            .build()
+            .map_err(|error| CmdError::caused(Kind::Failed, "cannot start the runtime", error))?;
+        let result = runtime.block_on(async {
+            let cancel = CancellationToken::new();
+            shutdown::on_signals(cancel.clone())
+                .map_err(|error| CmdError::caused(Kind::Failed, "cannot watch signals", error))?;
+            work(cancel).await
+        });
+        // What still runs has lost its owner; the process does not wait for it.
+        runtime.shutdown_background();
+        result
+    }
+}
+
+impl From<LoadError> for CmdError {
+    fn from(error: LoadError) -> Self {
+        Self::new(Kind::Config, error)
+    }
+}

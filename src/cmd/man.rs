@@ -1,0 +1,35 @@
+//! `evp man`: manual pages.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+use super::cli::Cli;
+use super::context::Context;
+use super::error::{CmdError, CmdResult, Finish, Kind};
+
+/// Print the manual page, or write one page a command
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  evp man | man -l -
+  evp man ~/.local/share/man/man1")]
+pub(super) struct Man {
+    /// Write all pages into this directory, which must exist
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+impl Man {
+    pub(super) fn run(self, context: &Context) -> CmdResult {
+        if let Some(directory) = self.directory {
+            let what = format!("cannot write manual pages into {}", directory.display());
+            clap_mangen::generate_to(Cli::command(), &directory)
+                .map_err(|error| CmdError::caused(Kind::Failed, what, error))?;
+            return Ok(Finish::Done);
+        }
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        context.ui.bytes(&page)?;
+        Ok(Finish::Done)
+    }
+}

@@ -1,0 +1,110 @@
+//! Entries of a layer, and stacking layers into settings.
+
+use std::fmt::Debug;
+
+use config::{Config, ConfigError, Map, Source, Value, ValueKind};
+
+use crate::settings::Settings;
+
+use super::{Fault, Request, Schema};
+
+/// One key's value in one place.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Dotted key.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// File with line and column, variable or flag.
+    pub origin: String,
+}
+
+impl Entry {
+    /// A value given as text, as variables and flags do; a list is parted by commas.
+    pub(super) fn from_text(schema: &Schema, key: &str, text: &str, origin: &str) -> Self {
+        let origin = origin.to_owned();
+        let kind = if schema.is_list(key) {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            ValueKind::Array(items.map(|item| Value::new(Some(&origin), item)).collect())
+        } else {
+            ValueKind::String(text.to_owned())
+        };
+        Self { key: key.to_owned(), value: Value::new(Some(&origin), kind), origin }
+    }
+}
+
+/// All entries of one source; a later one of a key wins.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// What it is, for people.
+    pub name: String,
+    /// What it says.
+    pub entries: Vec<Entry>,
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let pair = |entry: &Entry| (entry.key.clone(), entry.value.clone());
+        Ok(self.entries.iter().map(pair).collect())
+    }
+}
+
+/// The flags of the command line: those of a setting's own, then `--set`.
+pub(super) fn flags(request: &Request, schema: &Schema, faults: &mut Vec<Fault>) -> Layer {
+    let mut entries = Vec::new();
+    for (key, value, flag) in &request.flags {
+        entries.push(Entry::from_text(schema, key, value, flag));
+    }
+    for text in &request.set {
+        let origin = format!("--set {}", text.split('=').next().unwrap_or_default());
+        match text.split_once('=') {
+            None => faults.push(Fault {
+                origin: format!("--set {text}"),
+                text: "is not of the form key=value".to_owned(),
+            }),
+            Some((key, _)) if schema.default_of(key.trim()).is_none() => {
+                faults.push(Fault { origin, text: schema.unknown(key.trim()) });
+            }
+            Some((key, value)) => {
+                entries.push(Entry::from_text(schema, key.trim(), value.trim(), &origin));
+            }
+        }
+    }
+    Layer { name: "flags".to_owned(), entries }
+}
+
+/// Checks every entry alone, then reads all of them together.
+pub(super) fn stack(layers: &[Layer], faults: &mut Vec<Fault>) -> Option<Settings> {
+    for entry in layers.iter().flat_map(|layer| &layer.entries) {
+        let alone = Layer { name: String::new(), entries: vec![entry.clone()] };
+        if let Err(error) = read(&[alone]) {
+            let text = format!("{}: {}", entry.key, reason(&error));
+            faults.push(Fault { origin: entry.origin.clone(), text });
+        }
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    read(layers)
+        .map_err(|error| faults.push(Fault { origin: String::new(), text: reason(&error) }))
+        .ok()
+}
+
+fn read(layers: &[Layer]) -> Result<Settings, ConfigError> {
+    let builder = layers.iter().fold(Config::builder(), |b, layer| b.add_source(layer.clone()));
+    builder.build()?.try_deserialize()
+}
+
+fn reason(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => reason(error),
+        ConfigError::Type { unexpected, expected, .. } => {
+            format!("expected {expected}, found {unexpected}")
+        }
+        other => other.to_string(),
+    }
+}
