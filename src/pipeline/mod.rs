@@ -2,3 +2,8 @@
 
 pub mod archive_format;
 pub mod envelope;
+pub mod failed;
+pub mod lag;
+pub mod offsets;
+pub mod retry;
+pub mod rules;

@@ -5,6 +5,7 @@
 
 mod environment;
 pub mod loader;
+mod readers;
 mod units;
 
 use std::net::SocketAddr;
