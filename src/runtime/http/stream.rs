@@ -1,0 +1,156 @@
+//! A socket that tells its connection what passes, answers what hyper leaves without a body, and
+//! closes so that the client can read the answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Connection;
+use super::connection::Phase;
+
+const HEAD_TIMEOUT: &str = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n\
+    connection: close\r\ncontent-length: 73\r\n\r\n\
+    {\"error\":\"request headers did not arrive in time\",\"code\":\"header_timeout\"}";
+
+/// What passes between hyper and a socket.
+#[derive(Debug)]
+pub(super) struct Stream<S> {
+    socket: S,
+    connection: Arc<Connection>,
+    said_goodbye: bool,
+}
+
+impl<S> Stream<S> {
+    pub(super) const fn new(socket: S, connection: Arc<Connection>) -> Self {
+        Self { socket, connection, said_goodbye: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.connection.head_expired() {
+            // Nothing of an answer is on the way in this phase, so this cannot land inside one. The
+            // connection ends whether or not it is taken.
+            let _taken = Pin::new(&mut self.socket).poll_write(cx, HEAD_TIMEOUT.as_bytes());
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        match &read {
+            Poll::Ready(Ok(())) if buffer.filled().len() > before => self.connection.received(),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.connection.waiting(),
+        }
+        read
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.connection.phase() == Phase::Head
+            && let Some(answer) = refusal(bytes)
+        {
+            return Pin::new(&mut self.socket)
+                .poll_write(cx, answer.as_bytes())
+                .map_ok(|_| bytes.len());
+        }
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.connection.write_blocked(written.is_pending());
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.connection.phase() == Phase::Head
+            && let Some(first) = slices.iter().find(|slice| !slice.is_empty())
+        {
+            return self.poll_write(cx, first);
+        }
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.connection.write_blocked(written.is_pending());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.said_goodbye {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            if !self.connection.closing() {
+                return Poll::Ready(Ok(()));
+            }
+            self.said_goodbye = true;
+        }
+        // Closing a socket with unread bytes resets it, and the client loses the answer that says
+        // why; so what it still sends is read and dropped until it closes or the janitor comes.
+        let mut scratch = [0_u8; 8192];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+/// Hyper answers a head that it cannot read by itself, with a bare status; the same with a body.
+fn refusal(head: &[u8]) -> Option<String> {
+    let line = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 "))?;
+    let (status, reason, code, error) = match line.get(..3)? {
+        b"400" => (400, "Bad Request", "bad_request", "not a valid HTTP request"),
+        b"414" => (414, "URI Too Long", "uri_too_long", "request target is too long"),
+        b"431" => (
+            431,
+            "Request Header Fields Too Large",
+            "headers_too_large",
+            "request headers are too many or too large",
+        ),
+        _ => return None,
+    };
+    let body = format!("{{\"error\":\"{error}\",\"code\":\"{code}\"}}");
+    Some(format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prepared_answer_states_its_own_length() {
+        let (head, body) = HEAD_TIMEOUT.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+
+    #[test]
+    fn only_refusals_get_a_body() {
+        assert!(refusal(b"HTTP/1.1 431 Request Header Fields Too Large\r\n").is_some());
+        assert!(refusal(b"HTTP/1.1 200 OK\r\n").is_none());
+        assert!(refusal(b"HT").is_none());
+    }
+}

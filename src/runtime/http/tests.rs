@@ -1,0 +1,1 @@
+//! Serving over real sockets: deadlines, refusals, the graceful end.
