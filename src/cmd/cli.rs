@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::settings::Environment;
 
 use super::completions::Completions;
+use super::config::Config;
 use super::context::{Context, Globals};
 use super::error::{CmdResult, Kind};
 use super::man::Man;
@@ -37,6 +38,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Config(Config),
     Completions(Completions),
     Man(Man),
 }
@@ -44,6 +46,7 @@ enum Command {
 impl Command {
     fn run(self, context: &Context) -> CmdResult {
         match self {
+            Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context),
             Self::Man(leaf) => leaf.run(context),
         }

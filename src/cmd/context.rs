@@ -107,10 +107,15 @@ impl Context {
             return Ok(loaded);
         }
         let loaded = load(&self.request(flags))?;
-        for note in &loaded.notes {
-            self.ui.note(note);
-        }
         Ok(self.loaded.get_or_init(|| loaded))
+    }
+
+    /// Says what the operator should know of the settings; for commands about them and for servers,
+    /// not for each command that reads a key.
+    pub fn tell_notes(&self, loaded: &Loaded) {
+        for note in &loaded.notes {
+            self.ui.note(format!("note: {note}"));
+        }
     }
 
     /// What settings are loaded from.
@@ -126,7 +131,7 @@ impl Context {
             set: self.globals.set.clone(),
             flags,
             environment: self.environment.clone(),
-            directory: PathBuf::from("."),
+            directory: PathBuf::new(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod completions;
+mod config;
 pub mod context;
 pub mod error;
 mod man;

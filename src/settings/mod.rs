@@ -5,8 +5,12 @@
 
 mod environment;
 pub mod loader;
+mod profiles;
 mod readers;
+mod secret;
+pub mod seed_variables;
 mod units;
+mod validate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +20,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use environment::Environment;
+pub use secret::Secret;
 pub use units::{ByteSize, Span};
 
 use crate::model::{GroupId, Topic};

@@ -13,7 +13,7 @@ use super::{Fault, Request, Schema};
 pub struct Entry {
     /// Dotted key.
     pub key: String,
-    /// Its value.
+    /// Its value; may be a secret.
     pub value: Value,
     /// File with line and column, variable or flag.
     pub origin: String,
@@ -77,12 +77,16 @@ pub(super) fn flags(request: &Request, schema: &Schema, faults: &mut Vec<Fault>)
     Layer { name: "flags".to_owned(), entries }
 }
 
-/// Checks every entry alone, then reads all of them together.
-pub(super) fn stack(layers: &[Layer], faults: &mut Vec<Fault>) -> Option<Settings> {
+/// Checks every entry alone, so that each fault is told with its place, then reads all together.
+pub(super) fn stack(
+    layers: &[Layer],
+    schema: &Schema,
+    faults: &mut Vec<Fault>,
+) -> Option<Settings> {
     for entry in layers.iter().flat_map(|layer| &layer.entries) {
         let alone = Layer { name: String::new(), entries: vec![entry.clone()] };
         if let Err(error) = read(&[alone]) {
-            let text = format!("{}: {}", entry.key, reason(&error));
+            let text = format!("{}: {}", entry.key, why(schema, &entry.key, &error));
             faults.push(Fault { origin: entry.origin.clone(), text });
         }
     }
@@ -99,12 +103,24 @@ fn read(layers: &[Layer]) -> Result<Settings, ConfigError> {
     builder.build()?.try_deserialize()
 }
 
+/// Why a key's value cannot be read; of a secret nothing of the value is repeated.
+pub(super) fn why(schema: &Schema, key: &str, error: &ConfigError) -> String {
+    if schema.is_secret(key) {
+        return "cannot be read as what it should be (its value is not shown)".to_owned();
+    }
+    match schema.choices(key) {
+        [] => reason(error),
+        choices => format!("expected one of {}", choices.join(", ")),
+    }
+}
+
 fn reason(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => reason(error),
         ConfigError::Type { unexpected, expected, .. } => {
             format!("expected {expected}, found {unexpected}")
         }
+        ConfigError::Message(text) => text.clone(),
         other => other.to_string(),
     }
 }

@@ -4,11 +4,16 @@
 //! stacks them and reads them into the structs. Nothing here reads the process's own environment.
 
 mod entry;
+mod files;
 mod schema;
+#[cfg(test)]
+mod tests;
+mod variables;
 
 use std::path::PathBuf;
 
-use super::{Environment, Settings};
+use super::validate::validate;
+use super::{Environment, Settings, profiles};
 
 pub use entry::{Entry, Layer};
 pub use schema::Schema;
@@ -28,7 +33,7 @@ pub struct Request {
     pub flags: Vec<(&'static str, String, &'static str)>,
     /// The environment.
     pub environment: Environment,
-    /// The directory in which relative files are looked for.
+    /// The directory in which relative files are looked for; empty is the working directory.
     pub directory: PathBuf,
 }
 
@@ -62,8 +67,24 @@ pub struct Loaded {
     pub settings: Settings,
     /// Every layer, weakest first.
     pub layers: Vec<Layer>,
+    /// The profile they started from.
+    pub profile: String,
     /// What the operator should know, but is no fault.
     pub notes: Vec<String>,
+}
+
+impl Loaded {
+    /// Every entry of a key, weakest first; the last one holds.
+    pub fn entries<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Entry> {
+        self.layers.iter().flat_map(|layer| &layer.entries).filter(move |entry| entry.key == key)
+    }
+
+    /// Where a key's value comes from; `None` where it is the default.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&str> {
+        let entries = self.layers.iter().flat_map(|layer| &layer.entries);
+        entries.filter(|entry| entry.key == key).next_back().map(|entry| entry.origin.as_str())
+    }
 }
 
 /// Loads and checks.
@@ -73,10 +94,55 @@ pub struct Loaded {
 pub fn load(request: &Request) -> Result<Loaded, LoadError> {
     let schema = Schema::of_settings();
     let mut faults = Vec::new();
-    let layers = vec![entry::flags(request, &schema, &mut faults)];
-    let settings = entry::stack(&layers, &mut faults);
-    match settings {
-        Some(settings) if faults.is_empty() => Ok(Loaded { settings, layers, notes: Vec::new() }),
-        _ => Err(LoadError(faults)),
+    let mut notes = Vec::new();
+    let variables = variables::collect(request, &mut faults, &mut notes);
+    let asked = variables.get("EVP_PROFILE").map(|given| given.value.clone());
+    let profile = request.profile.clone().or(asked).unwrap_or_else(|| profiles::DEFAULT.to_owned());
+
+    let mut layers = file_layers(request, &profile, &schema, &mut faults);
+    let listen = listen(&layers, request);
+    layers.push(variables::seeds(&variables, &listen, &schema, &mut faults, &mut notes));
+    layers.push(variables::own(&variables, &schema, &mut faults, &mut notes));
+    layers.push(variables::secrets(&variables, &schema, &mut faults));
+    layers.push(entry::flags(request, &schema, &mut faults));
+
+    let Some(settings) = entry::stack(&layers, &schema, &mut faults) else {
+        return Err(LoadError(faults));
+    };
+    let loaded = Loaded { settings, layers, profile, notes };
+    for (key, text) in validate(&loaded.settings) {
+        let origin = loaded.origin(key).unwrap_or("default").to_owned();
+        faults.push(Fault { origin, text: format!("{key}: {text}") });
     }
+    if faults.is_empty() { Ok(loaded) } else { Err(LoadError(faults)) }
+}
+
+/// Files that are looked for, the profile, then the file that was named: what an operator names
+/// beats what is found.
+fn file_layers(
+    request: &Request,
+    profile: &str,
+    schema: &Schema,
+    faults: &mut Vec<Fault>,
+) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    if request.config.is_none() {
+        for place in files::places(request) {
+            layers.extend(files::optional(&place, schema, faults));
+        }
+    }
+    layers.extend(files::profile(request, profile, schema, faults));
+    if let Some(path) = &request.config {
+        layers.extend(files::named(path, schema, faults));
+    }
+    layers
+}
+
+/// The collector's address by the files, as text; what is wrong with it is told elsewhere.
+fn listen(layers: &[Layer], request: &Request) -> String {
+    let variable = request.environment.get("EVP__HTTP__LISTEN").map(str::to_owned);
+    let entries = layers.iter().flat_map(|layer| &layer.entries);
+    let last = entries.filter(|entry| entry.key == "http.listen").next_back();
+    let text = last.and_then(|entry| entry.value.clone().into_string().ok());
+    text.or(variable).unwrap_or_else(|| Settings::default().http.listen.to_string())
 }

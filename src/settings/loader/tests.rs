@@ -1,0 +1,266 @@
+//! Layers, faults and their places.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::schema::setting_of;
+use super::*;
+use crate::settings::Span;
+
+fn request(variables: &[(&str, &str)], set: &[&str], directory: &Path) -> Request {
+    Request {
+        set: set.iter().map(ToString::to_string).collect(),
+        environment: variables.iter().copied().collect(),
+        directory: directory.to_owned(),
+        ..Request::default()
+    }
+}
+
+fn texts(error: &LoadError) -> Vec<String> {
+    error.0.iter().map(|fault| format!("{}: {}", fault.origin, fault.text)).collect()
+}
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            let path = home.0.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        home
+    }
+
+    fn load(&self, variables: &[(&str, &str)], set: &[&str]) -> Result<Loaded, LoadError> {
+        load(&request(variables, set, self.0.path()))
+    }
+
+    fn faults(&self, variables: &[(&str, &str)], set: &[&str]) -> Vec<String> {
+        let home = self.0.path().display().to_string();
+        let faults = texts(&self.load(variables, set).unwrap_err());
+        faults.iter().map(|text| text.replace(&home, "~")).collect()
+    }
+}
+
+#[test]
+fn a_later_layer_wins_and_says_so() {
+    let home = Home::with(&[
+        ("config/default.toml", "[worker]\nbatch_size = 1\n"),
+        ("config/mine.toml", "[worker]\nbatch_size = 2\n"),
+    ]);
+    let size = |variables: &[(&str, &str)], set: &[&str]| {
+        let loaded = home.load(variables, set).unwrap();
+        (loaded.settings.worker.batch_size, loaded.origin("worker.batch_size").map(str::to_owned))
+    };
+    let file = home.0.path().join("config/default.toml").display().to_string();
+    assert_eq!(size(&[], &[]), (1, Some(format!("{file}:2:14"))));
+    let profile = ("EVP_PROFILE", "mine");
+    assert_eq!(size(&[profile], &[]).0, 2);
+    let seed = ("WORKER_BATCH_SIZE", "3");
+    assert_eq!(size(&[profile, seed], &[]), (3, Some("variable WORKER_BATCH_SIZE".into())));
+    let own = ("EVP__WORKER__BATCH_SIZE", "4");
+    assert_eq!(size(&[profile, seed, own], &[]).0, 4);
+    let set = "worker.batch_size=5";
+    assert_eq!(size(&[profile, seed, own], &[set]), (5, Some("--set worker.batch_size".into())));
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_place() {
+    let home = Home::with(&[(
+        "config/default.toml",
+        "[worker]\nbatch_size = \"many\"\nbatch_timout = \"1s\"\n[htp]\nlisten = \"x\"\n",
+    )]);
+    let faults = home.faults(&[("EVP__HTTP__LISTN", "1")], &["http.body_timeout=five", "nothing"]);
+    assert_eq!(
+        faults,
+        [
+            "~/config/default.toml:3:1: unknown key worker.batch_timout; did you mean worker.batch_timeout?",
+            "~/config/default.toml:4:2: unknown section htp; did you mean http?",
+            "variable EVP__HTTP__LISTN: there is no setting http.listn; did you mean EVP__HTTP__LISTEN?",
+            "--set nothing: is not of the form key=value",
+            "~/config/default.toml:2:14: worker.batch_size: expected an integer, found string \"many\"",
+            "--set http.body_timeout: http.body_timeout: \"five\" is not a duration like 50ms, 5s, 1m30s or 24h",
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_names_line_and_column() {
+    let home = Home::with(&[("config/default.toml", "data_dir = \"x\"\n[http\n")]);
+    let faults = home.faults(&[], &[]);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("~/config/default.toml:2:"), "{faults:?}");
+}
+
+#[test]
+fn a_choice_says_what_may_be_chosen() {
+    let home = Home::with(&[]);
+    assert_eq!(
+        home.faults(&[], &["http.compat=seed-00"]),
+        ["--set http.compat: http.compat: expected one of native, seed-000, seed-001, seed-003"]
+    );
+    let schema = Schema::of_settings();
+    for (key, _) in schema.keys() {
+        for choice in schema.choices(key) {
+            home.load(&[], &[&format!("{key}={choice}")]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused_where_they_stand() {
+    let home = Home::with(&[("config/default.toml", "[http]\nmax_body_bytes = \"1KiB\"\n")]);
+    let faults = home.faults(&[], &["log.partitions=0", "topics.raw=decisions"]);
+    assert!(faults.iter().any(|f| f.starts_with("--set log.partitions: ")), "{faults:?}");
+    assert!(faults.iter().any(|f| f.contains("collector.max_event_bytes: 768KiB is above")));
+    assert!(faults.iter().any(|f| f.contains("has the name of topics.raw")), "{faults:?}");
+    let faults = home.faults(&[], &["admin.listen=0.0.0.0:8080"]);
+    assert!(faults.iter().any(|f| f.contains("is taken by http.listen")), "{faults:?}");
+}
+
+#[test]
+fn the_seeds_variables_mean_what_they_meant() {
+    let home = Home::with(&[]);
+    let variables = [
+        ("PORT", "9113"),
+        ("DEDUP_TTL_SEC", "86400"),
+        ("IP_RATE_LIMIT_PER_MIN", "100"),
+        ("SERVER_READ_TIMEOUT", "1m30s"),
+        ("LOG_LEVEL", "INFO"),
+        ("KAFKA_TOPIC", "events"),
+        ("KAFKA_INPUT_TOPIC", "events"),
+        ("RATE_LIMIT_RPS", "0.5"),
+        ("REDIS_ADDR", "localhost:6379"),
+    ];
+    let loaded = home.load(&variables, &[]).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:9113");
+    assert_eq!(settings.processor.dedup_ttl, Span::from_secs(86_400));
+    assert_eq!(settings.processor.ip_rate_limit_per_min, 100);
+    assert_eq!(settings.http.body_timeout, Span::from_secs(90));
+    assert_eq!(settings.topics.raw.as_str(), "events");
+    assert!((settings.collector.rate_limit_rps - 0.5).abs() < f64::EPSILON);
+    assert!(loaded.notes.iter().any(|note| note.contains("REDIS_ADDR")), "{:?}", loaded.notes);
+}
+
+#[test]
+fn a_port_variable_keeps_the_address_below_it() {
+    let home = Home::with(&[]);
+    let loaded = home.load(&[("PORT", "7000"), ("EVP_PROFILE", "seed-000")], &[]).unwrap();
+    assert_eq!(loaded.settings.http.listen.to_string(), "0.0.0.0:7000");
+    assert_eq!(home.faults(&[("PORT", "70000")], &[]), ["variable PORT: \"70000\" is not a port"]);
+}
+
+#[test]
+fn two_variables_that_disagree_are_named_both() {
+    let home = Home::with(&[]);
+    assert_eq!(
+        home.faults(&[("PORT", "1"), ("HTTP_PORT", "2")], &[]),
+        [": http.listen: variable PORT and variable HTTP_PORT both set it and disagree"]
+    );
+    home.load(&[("PORT", "8081"), ("HTTP_PORT", "8081")], &[]).unwrap();
+}
+
+#[test]
+fn an_env_file_is_read_when_asked_for_and_mentioned_when_not() {
+    let text = "# seeds\nexport PORT=\"9000\"  # the port\nbroken line with secret\n";
+    let home = Home::with(&[(".env", text)]);
+    let loaded = home.load(&[], &[]).unwrap();
+    assert!(loaded.notes[0].contains(".env lies here unread"), "{:?}", loaded.notes);
+    let path = home.0.path().join(".env").display().to_string();
+    assert_eq!(home.faults(&[("EVP_ENV_FILE", &path)], &[]), ["~/.env:3: is not NAME=value"]);
+    std::fs::write(&path, "PORT='9000'\n").unwrap();
+    let loaded = home.load(&[("EVP_ENV_FILE", &path)], &[]).unwrap();
+    assert_eq!(loaded.settings.http.listen.port(), 9000);
+    let loaded = home.load(&[("EVP_ENV_FILE", &path), ("PORT", "9001")], &[]).unwrap();
+    assert_eq!(loaded.settings.http.listen.port(), 9001, "the process's own variable wins");
+}
+
+#[test]
+fn lists_are_parted_by_commas_and_numbers_stay_as_written() {
+    let home = Home::with(&[]);
+    let set = ["http.trusted_proxies=10.0.0.0/8, ::1/128", "groups.worker=00123"];
+    let settings = home.load(&[], &set).unwrap().settings;
+    assert_eq!(settings.http.trusted_proxies.len(), 2);
+    assert_eq!(settings.groups.worker.as_str(), "00123");
+    let faults = home.faults(&[], &["http.trusted_proxies=10.0.0.0/99"]);
+    assert!(faults[0].starts_with("--set http.trusted_proxies: "), "{faults:?}");
+}
+
+#[test]
+fn an_unknown_profile_lists_those_there_are() {
+    let faults = Home::with(&[]).faults(&[("EVP_PROFILE", "seed-9")], &[]);
+    assert!(faults[0].contains("embedded, cluster, seed-000, seed-001"), "{faults:?}");
+    for name in profiles::names() {
+        Home::with(&[]).load(&[("EVP_PROFILE", name)], &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_its_value_is_in_no_message() {
+    let home = Home::with(&[("password", "hunter2\n"), ("groups_worker", "hunter3")]);
+    let schema = Schema::with_secret("groups.worker");
+    let path = |name: &str| home.0.path().join(name).display().to_string();
+    let given = |name: &str, value: String| {
+        (name.to_owned(), variables::Given { value, origin: format!("variable {name}") })
+    };
+    let mut faults = Vec::new();
+    let mut variables: variables::Variables =
+        [given("EVP__GROUPS__WORKER_FILE", path("password"))].into();
+    let layer = variables::secrets(&variables, &schema, &mut faults);
+    assert_eq!(layer.entries[0].value.clone().into_string().unwrap(), "hunter2");
+    let own = variables::own(&variables, &schema, &mut faults, &mut Vec::new());
+    assert!(own.entries.is_empty() && faults.is_empty(), "{faults:?}");
+
+    variables.extend([given("CREDENTIALS_DIRECTORY", home.0.path().display().to_string())]);
+    let layer = variables::secrets(&variables, &schema, &mut faults);
+    assert_eq!(layer.entries.last().unwrap().value.clone().into_string().unwrap(), "hunter3");
+
+    let wrong = Layer {
+        name: String::new(),
+        entries: vec![Entry::from_text(
+            &Schema::with_secret("worker.batch_size"),
+            "worker.batch_size",
+            "hunter2",
+            "x",
+        )],
+    };
+    entry::stack(&[wrong], &Schema::with_secret("worker.batch_size"), &mut faults);
+    assert_eq!(faults.len(), 1);
+    assert!(!faults[0].text.contains("hunter2"), "{faults:?}");
+}
+
+/// `config/default.toml` names every key with its default and a line of words, and nothing else.
+#[test]
+fn the_commented_file_is_in_step_with_the_program() {
+    let text = include_str!("../../../config/default.toml");
+    let schema = Schema::of_settings();
+    let mut section = String::new();
+    let mut seen = Vec::new();
+    for line in text.lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            section = format!("{}.", header.trim_end_matches(']'));
+        } else if let Some((name, written)) = setting_of(line) {
+            let key = format!("{section}{name}");
+            let default = schema.default_of(&key).unwrap_or_else(|| panic!("no setting {key}"));
+            if default.is_null() {
+                assert!(written.ends_with("# unset"), "{key} is unset by default");
+            } else {
+                let set = format!("x = {written}");
+                let document = toml_edit::Document::parse(set.as_str()).unwrap();
+                let origin = String::new();
+                let value = files::value(document.as_table().get("x").unwrap(), &origin);
+                let value: Value = value.try_deserialize().unwrap();
+                assert_eq!(&value, default, "the default of {key}");
+            }
+            assert!(Schema::words(&key).is_some_and(|words| words.len() > 5), "words on {key}");
+            seen.push(key);
+        }
+    }
+    let keys: Vec<&str> = schema.keys().map(|(key, _)| key).collect();
+    seen.sort();
+    assert_eq!(seen, keys);
+}
