@@ -96,7 +96,8 @@ pub trait State: Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn remove_rule(&self, target: &RuleTarget) -> Result<Option<Rule>>;
 
-    /// Drops marks, rates and rules that ended before `now`.
+    /// Drops marks and rates that ended before `now`, and rules that ended a mark's life before it:
+    /// a backlog still meets the rules of its time.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -2,5 +2,6 @@
 
 mod checkpoints;
 pub mod sqlite;
+pub mod state;
 
 pub use checkpoints::Checkpoints;

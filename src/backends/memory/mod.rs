@@ -1,1 +1,5 @@
-//! The memory backends: for tests, with faults on demand.
+mod object_store;
+mod state;
+
+pub use object_store::MemoryObjectStore;
+pub use state::MemoryState;
