@@ -104,6 +104,12 @@ impl<'r> RequestEnvelope<'r> {
         Self { received_at, received_text: received_at.to_string(), client_ip, shape, traceparent }
     }
 
+    /// How its events were sent.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Adds one accepted event to the batch under a freshly minted origin, which it returns.
     /// `key` is the record key (`user_id`, else `event_id`), `value` the client's own bytes.
     pub fn push(

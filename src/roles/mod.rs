@@ -1,6 +1,8 @@
 //! What runs until stopped: one struct a role, with `build` (checks, connects, binds; starts
 //! nothing) and `run` (ends when drained).
 
+pub mod collector;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

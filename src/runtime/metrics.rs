@@ -2,6 +2,8 @@
 //!
 //! Who counts fetches its handles once; nothing looks a name up per event.
 
+use std::sync::OnceLock;
+
 /// Events accepted at the door (seed 001).
 pub const EVENTS_RECEIVED: &str = "events_received_total";
 /// Events that a topic holds durably (seed 001).
@@ -26,3 +28,20 @@ pub const COLLECTOR_ACCEPTED_BYTES: &str = "evp_collector_accepted_bytes_total";
 pub const COLLECTOR_IN_FLIGHT_BYTES: &str = "evp_collector_in_flight_bytes";
 /// 2xx answers by what they stand on, `durability`.
 pub const COLLECTOR_ACKNOWLEDGED: &str = "evp_collector_acknowledged_total";
+
+/// Makes the Prometheus text of everything counted so far.
+type Render = Box<dyn Fn() -> String + Send + Sync>;
+
+static RENDER: OnceLock<Render> = OnceLock::new();
+
+/// Tells once in a process how metrics are rendered; later calls change nothing.
+pub fn set_render(render: impl Fn() -> String + Send + Sync + 'static) {
+    // A second recorder cannot be installed either: the first one stays.
+    let _first_stays = RENDER.set(Box::new(render));
+}
+
+/// The Prometheus text; `None` where nobody records.
+#[must_use]
+pub fn render() -> Option<String> {
+    RENDER.get().map(|render| render())
+}

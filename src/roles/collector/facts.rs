@@ -1,0 +1,159 @@
+//! What the headers of a request say about its events.
+
+use std::borrow::Cow;
+
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+
+use super::problem::{Problem, Reason};
+use crate::model::EventId;
+use crate::pipeline::client_ip::TrustedProxies;
+use crate::runtime::http::{Connection, StatusCode};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id taken from a client, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// What counts for every event of a request.
+#[derive(Debug)]
+pub(super) struct Facts<'r> {
+    /// The client's address by the trusted proxies.
+    pub(super) client_ip: Cow<'r, str>,
+    /// The client's key for the whole request.
+    pub(super) idempotency_key: Option<&'r str>,
+    /// Whether the answer is to name every event.
+    pub(super) representation: bool,
+    /// Whether the body is one event a line.
+    pub(super) lines: bool,
+    /// The trace to go on.
+    pub(super) traceparent: Option<&'r str>,
+}
+
+impl<'r> Facts<'r> {
+    pub(super) fn of(
+        headers: &'r HeaderMap,
+        connection: &'r Connection,
+        proxies: &TrustedProxies,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            client_ip: client_ip(headers, connection, proxies),
+            idempotency_key: idempotency_key(headers)?,
+            representation: headers.contains_key(PREFER) && wants_representation(headers),
+            lines: headers.get(CONTENT_TYPE).is_some_and(is_lines),
+            traceparent: headers.get(TRACEPARENT).and_then(traceparent),
+        })
+    }
+}
+
+fn client_ip<'r>(
+    headers: &HeaderMap,
+    connection: &'r Connection,
+    proxies: &TrustedProxies,
+) -> Cow<'r, str> {
+    let peer = connection.peer_ip();
+    let forwarded = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let real = headers.get(X_REAL_IP).map(HeaderValue::as_bytes);
+    let client = proxies.client(peer, forwarded, real);
+    if client == peer { connection.peer_text().into() } else { client.to_string().into() }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let refuse = |why: &str| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            Reason::Fields,
+            "invalid_idempotency_key",
+            format!("Idempotency-Key {why}"),
+        )
+    };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refuse("must be UTF-8"))?;
+    // The header's draft standard quotes the key, and everybody else does not.
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    // Room for `:index` of a batch.
+    if key.len() > EventId::MAX_BYTES - 8 {
+        return Err(refuse("must be at most 247 bytes"));
+    }
+    EventId::check(key).map_err(|_| refuse("must have characters, and no control characters"))?;
+    Ok(Some(key))
+}
+
+fn wants_representation(headers: &HeaderMap) -> bool {
+    headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|one| {
+            let preference = one.split(';').next().unwrap_or_default().trim();
+            preference.eq_ignore_ascii_case("return=representation")
+        })
+    })
+}
+
+fn is_lines(content_type: &HeaderValue) -> bool {
+    let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/x-ndjson")
+        || essence.eq_ignore_ascii_case(b"application/ndjson")
+}
+
+/// A W3C trace context; anything else is left behind.
+fn traceparent(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    let dashes = [2, 35, 52];
+    let is_valid = text.len() == 55
+        && text.bytes().enumerate().all(|(at, byte)| match byte {
+            b'-' => dashes.contains(&at),
+            b'0'..=b'9' | b'a'..=b'f' => !dashes.contains(&at),
+            _ => false,
+        });
+    is_valid.then_some(text)
+}
+
+/// The client's own request id, where it is printable and short.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(X_REQUEST_ID).filter(|value| is_request_id(value.as_bytes())).cloned()
+}
+
+/// Whether bytes can be a request id.
+pub(super) fn is_request_id(bytes: &[u8]) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&bytes.len())
+        && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        headers
+    }
+
+    #[test]
+    fn keys_lose_their_quotes_and_are_checked() {
+        assert_eq!(idempotency_key(&headers(IDEMPOTENCY_KEY, "\"k-1\"")).unwrap(), Some("k-1"));
+        assert_eq!(idempotency_key(&headers(IDEMPOTENCY_KEY, "k-1")).unwrap(), Some("k-1"));
+        assert!(idempotency_key(&headers(IDEMPOTENCY_KEY, "")).is_err());
+        assert!(idempotency_key(&headers(IDEMPOTENCY_KEY, &"k".repeat(248))).is_err());
+    }
+
+    #[test]
+    fn preferences_and_types_are_read_in_their_own_syntax() {
+        assert!(wants_representation(&headers(PREFER, "wait=5, return=representation; x=1")));
+        assert!(!wants_representation(&headers(PREFER, "return=minimal")));
+        assert!(is_lines(&HeaderValue::from_static("Application/X-NDJSON; charset=utf-8")));
+        assert!(!is_lines(&HeaderValue::from_static("application/json")));
+    }
+
+    #[test]
+    fn only_well_formed_traces_are_passed_on() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(traceparent(&HeaderValue::from_static(good)), Some(good));
+        assert_eq!(traceparent(&HeaderValue::from_static("00-short-01")), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! The collector: takes events over HTTP, forwards the clients' own bytes to the raw topic, and
+//! answers once they are durable (design, rule 1).
+//!
+//! It decides nothing about an event but whether it is one; duplicates, rules and rates by address
+//! are the processor's.
+
+mod accept;
+mod answer;
+mod batch;
+mod decode;
+mod facts;
+mod lines;
+mod meters;
+mod probes;
+mod problem;
+mod publish;
+mod route;
+mod service;
+mod state;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::roles::{RoleDeps, RoleError};
+use crate::runtime::http::{Limits, Listener, bind_shared, serve_on_threads};
+use crate::runtime::shutdown::CancellationToken;
+use crate::runtime::tasks;
+use crate::settings::DurabilityMode;
+
+/// A collector whose sockets are bound; clients may connect and wait.
+#[derive(Debug)]
+pub struct Collector {
+    listeners: Vec<Listener>,
+    local_addr: SocketAddr,
+    service: service::Service,
+    state: Arc<state::State>,
+    limits: Limits,
+}
+
+impl Collector {
+    /// Binds the listeners of `http.listen`. `query` is mounted beside the ingest routes.
+    ///
+    /// # Errors
+    /// When the address cannot be had or a setting makes no sense here.
+    pub fn build(deps: &RoleDeps, query: Option<Router>) -> Result<Self, RoleError> {
+        let http = &deps.settings.http;
+        let address = http.listen;
+        let bind_error = |source| RoleError::Bind { address, source };
+        let threads = match http.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let listeners = bind_shared(address, threads).map_err(bind_error)?;
+        let local_addr = listeners.first().and_then(Listener::local_addr).unwrap_or(address);
+        let limits = Limits::of(http, deps.settings.shutdown.grace.0);
+        let state = Arc::new(state::State::new(deps, local_addr)?);
+        let service = service::Service::new(Arc::clone(&state), query, &limits);
+        Ok(Self { listeners, local_addr, service, state, limits })
+    }
+
+    /// The bound address.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until told to stop, then answers the requests in flight.
+    ///
+    /// # Errors
+    /// When the listeners cannot be served.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RoleError> {
+        let Self { listeners, local_addr, service, state, limits } = self;
+        if state.settings.collector.durability == DurabilityMode::Memory {
+            tracing::warn!("durability is memory: acknowledged events are lost in a crash");
+        }
+        let watching = tasks::spawn("collector-watch", watch::watch(Arc::clone(&state)));
+        let served = serve_on_threads(listeners, service, limits, shutdown).await;
+        watching.abort();
+        let drained = tokio::time::timeout(limits.grace, state.background_done()).await;
+        if drained.is_err() {
+            tracing::warn!("events acknowledged in memory were not written within the grace");
+        }
+        state.component.not_ready("stopped", state.clock.now());
+        served.map_err(|source| RoleError::Bind { address: local_addr, source })
+    }
+}

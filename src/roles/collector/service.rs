@@ -1,0 +1,207 @@
+//! One request: where it goes, what its events come to, and what every answer carries.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use hyper::header::{ALLOW, HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::accept::{Accepted, Terms};
+use super::decode::{DecodeLimits, Encodings};
+use super::facts::{Facts, X_REQUEST_ID, request_id};
+use super::problem::{Problem, Reason};
+use super::route::{Ingest, Target, target};
+use super::state::{Held, State};
+use crate::model::Durability;
+use crate::runtime::http::{
+    Body, Connection, Handler, Incoming, Limits, Request, Response, RouterHandler, StatusCode,
+    error_response, header, read_body,
+};
+
+const DURABILITY: HeaderName = HeaderName::from_static("evp-durability");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Paths that the query role answers, for who asks where it is not mounted.
+const QUERY_PATHS: [&str; 3] = ["/campaigns", "/api/v1/metrics", "/events/"];
+
+/// Serves the collector's port.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    state: Arc<State>,
+    query: Option<Arc<RouterHandler>>,
+}
+
+/// An answer, and the request's id where the client gave none.
+struct Reply {
+    response: Response<Body>,
+    request_id: Option<HeaderValue>,
+}
+
+impl From<Response<Body>> for Reply {
+    fn from(response: Response<Body>) -> Self {
+        Self { response, request_id: None }
+    }
+}
+
+impl Handler for Service {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Response<Body> {
+        let client_id = request_id(request.headers());
+        let target = target(request.method(), request.uri().path());
+        let reply = match target {
+            Target::Ingest(route) => self.ingest(route, request, &connection).await,
+            Target::Probe(probe) => match self.state.probe(probe, &request) {
+                Some(response) => response.into(),
+                None => self.elsewhere(request, connection).await.into(),
+            },
+            Target::Options(allowed) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                response.into()
+            }
+            Target::WrongMethod(allowed) => {
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                let mut response =
+                    error_response(status, "method_not_allowed", "Method Not Allowed");
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                response.into()
+            }
+            Target::Elsewhere => self.elsewhere(request, connection).await.into(),
+        };
+        self.finish(target, client_id, reply)
+    }
+}
+
+impl Service {
+    pub(super) fn new(state: Arc<State>, query: Option<Router>, limits: &Limits) -> Self {
+        let query = query.map(|router| Arc::new(RouterHandler::new(router, limits)));
+        Self { state, query }
+    }
+
+    fn finish(
+        &self,
+        target: Target,
+        client_id: Option<HeaderValue>,
+        reply: Reply,
+    ) -> Response<Body> {
+        let Reply { mut response, request_id } = reply;
+        self.state.meters.answered(response.status());
+        tracing::debug!(?target, status = response.status().as_u16(), "answered");
+        if let Some(id) = client_id.or(request_id).or_else(fresh_request_id) {
+            response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
+        }
+        response
+    }
+
+    async fn ingest(
+        &self,
+        route: Ingest,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Reply {
+        match self.try_ingest(route, request, connection).await {
+            Ok(reply) => reply,
+            Err(problem) => {
+                self.state.meters.rejected(problem.reason, problem.events);
+                problem.response(route, self.state.settings.http.compat).into()
+            }
+        }
+    }
+
+    async fn try_ingest(
+        &self,
+        route: Ingest,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> Result<Reply, Problem> {
+        let state = &self.state;
+        state.within_rate()?;
+        let (head, body) = request.into_parts();
+        let encodings = Encodings::of(&head.headers)?;
+        let facts = Facts::of(&head.headers, connection, &state.proxies)?;
+        let max_bytes = self.max_bytes(route);
+        let http = &state.settings.http;
+        let limit =
+            if encodings.is_identity() { max_bytes } else { http.max_body_bytes.as_usize() };
+        let max_in_flight = state.settings.collector.max_in_flight_bytes.as_usize();
+        let mut held = Held::none(&state.in_flight_bytes, max_in_flight);
+        let take = |bytes| held.grow(bytes);
+        let mut body = read_body(body, connection, limit, http.body_timeout.0, take).await?;
+        let started = Instant::now();
+        if !encodings.is_identity() {
+            let max_ratio = usize::try_from(http.max_decoded_ratio).unwrap_or(usize::MAX);
+            body = encodings.decode(body, DecodeLimits { max_bytes, max_ratio })?;
+            if !held.grow(body.len()) {
+                let detail = "too many bytes in flight";
+                return Err(Problem::unavailable(Reason::Overloaded, "overloaded", detail));
+            }
+        }
+        let accepted = {
+            let received_at = state.clock.now();
+            Terms::new(route, &facts, &state.settings.collector, received_at).accept(&body)?
+        };
+        state.meters.rejected(Reason::Fields, accepted.refused);
+        let Accepted { batch, status, body: answer, request_id, .. } = accepted;
+        let events = batch.count();
+        let durability = state.publish(connection, batch, held).await?;
+        state.meters.acknowledged(durability, events, body.len());
+        state.meters.latency(started.elapsed());
+        let mut response = acknowledged(status, answer, durability);
+        if facts.representation {
+            let applied = HeaderValue::from_static("return=representation");
+            response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+        }
+        Ok(Reply { response, request_id })
+    }
+
+    /// The largest body of a route once decoded.
+    fn max_bytes(&self, route: Ingest) -> usize {
+        let all = self.state.settings.http.max_body_bytes.as_usize();
+        if route.is_single() {
+            all.min(self.state.settings.collector.max_event_bytes.as_usize())
+        } else {
+            all
+        }
+    }
+
+    /// What the collector itself does not answer.
+    async fn elsewhere(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Response<Body> {
+        if let Some(query) = &self.query {
+            return query.handle(request, connection).await;
+        }
+        let path = request.uri().path();
+        if path == "/metrics" || QUERY_PATHS.iter().any(|prefix| path.starts_with(prefix)) {
+            let error = "queries are not answered here; ask the query role \
+                         (evp serve query, port 9111 by default)";
+            return error_response(StatusCode::NOT_FOUND, "query_elsewhere", error);
+        }
+        let shown: String = path.chars().take(200).collect();
+        let error = format!("Cannot {} {shown}", request.method());
+        error_response(StatusCode::NOT_FOUND, "not_found", &error)
+    }
+}
+
+/// A 2xx and what it stands on.
+fn acknowledged(status: StatusCode, body: Vec<u8>, durability: Durability) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(DURABILITY, HeaderValue::from_static(durability.as_str()));
+    response
+}
+
+fn fresh_request_id() -> Option<HeaderValue> {
+    let mut buffer = Uuid::encode_buffer();
+    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+    HeaderValue::from_str(id).ok()
+}

@@ -1,0 +1,1 @@
+//! The collector over real sockets, on a log in memory.
