@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::model::Timestamp;
 
@@ -68,12 +69,48 @@ impl Health {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The body of `/ready` and `/readyz` with whether this process is ready; `verbose` names every
+    /// component even where all is well (contract, "Query").
+    #[must_use]
+    pub fn report(&self, verbose: bool) -> (bool, Value) {
+        let checks = self.checks();
+        let ready = !checks.is_empty() && checks.values().all(|check| check.condition.is_ready());
+        let mut body = if ready {
+            json!({ "status": "ready" })
+        } else {
+            json!({ "status": "not ready", "error": first_fault(&checks) })
+        };
+        if verbose || !ready {
+            body["checks"] = json!(checks);
+        }
+        if let Some(reason) = degraded(&checks) {
+            body["degraded"] = json!(reason);
+        }
+        (ready, body)
+    }
+
     /// Whether there are components and every one can work.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         !checks.is_empty() && checks.values().all(|check| check.condition.is_ready())
     }
+}
+
+fn first_fault(checks: &BTreeMap<String, Check>) -> String {
+    let fault = |(name, check): (&String, &Check)| match &check.condition {
+        Condition::NotReady(reason) => Some(format!("{name}: {reason}")),
+        Condition::Starting => Some(format!("{name} is starting")),
+        Condition::Ready | Condition::Degraded(_) => None,
+    };
+    checks.iter().find_map(fault).unwrap_or_else(|| "nothing runs yet".to_owned())
+}
+
+fn degraded(checks: &BTreeMap<String, Check>) -> Option<String> {
+    checks.iter().find_map(|(name, check)| match &check.condition {
+        Condition::Degraded(reason) => Some(format!("{name}: {reason}")),
+        _ => None,
+    })
 }
 
 /// One component's voice.
@@ -106,5 +143,29 @@ impl Component {
     /// Able to work, with something to say.
     pub fn degraded(&self, reason: impl Into<String>, now: Timestamp) {
         self.set(Condition::Degraded(reason.into()), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_every_component_and_the_first_fault_is_named() {
+        let health = Health::new();
+        assert_eq!(health.report(false).1["error"], "nothing runs yet");
+        let now = Timestamp::from_millis_clamped(0);
+        let (worker, collector) = (health.component("worker", now), health.component("a", now));
+        collector.ready(now);
+        worker.not_ready("store is locked", now);
+        let (ready, body) = health.report(false);
+        assert!(!ready);
+        assert_eq!(body["error"], "worker: store is locked");
+        assert_eq!(body["checks"]["worker"]["state"], "not_ready");
+        worker.degraded("slow", now);
+        let (ready, body) = health.report(false);
+        assert!(ready && body.get("checks").is_none());
+        assert_eq!(body["degraded"], "worker: slow");
+        assert!(health.report(true).1.get("checks").is_some());
     }
 }

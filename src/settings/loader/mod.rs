@@ -82,8 +82,8 @@ impl Loaded {
     /// Where a key's value comes from; `None` where it is the default.
     #[must_use]
     pub fn origin(&self, key: &str) -> Option<&str> {
-        let entries = self.layers.iter().flat_map(|layer| &layer.entries);
-        entries.filter(|entry| entry.key == key).next_back().map(|entry| entry.origin.as_str())
+        let mut entries = self.layers.iter().flat_map(|layer| &layer.entries);
+        entries.rfind(|entry| entry.key == key).map(|entry| entry.origin.as_str())
     }
 }
 
@@ -141,8 +141,8 @@ fn file_layers(
 /// The collector's address by the files, as text; what is wrong with it is told elsewhere.
 fn listen(layers: &[Layer], request: &Request) -> String {
     let variable = request.environment.get("EVP__HTTP__LISTEN").map(str::to_owned);
-    let entries = layers.iter().flat_map(|layer| &layer.entries);
-    let last = entries.filter(|entry| entry.key == "http.listen").next_back();
+    let mut entries = layers.iter().flat_map(|layer| &layer.entries);
+    let last = entries.rfind(|entry| entry.key == "http.listen");
     let text = last.and_then(|entry| entry.value.clone().into_string().ok());
     text.or(variable).unwrap_or_else(|| Settings::default().http.listen.to_string())
 }
