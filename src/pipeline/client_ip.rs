@@ -97,3 +97,84 @@ fn unmapped(net: IpNet) -> IpNet {
 fn v4_net(address: Ipv4Addr, prefix: u8) -> Option<IpNet> {
     ipnet::Ipv4Net::new(address, prefix).ok().map(IpNet::V4)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn proxies() -> TrustedProxies {
+        let nets = ["127.0.0.1/32", "::1/128", "10.0.0.0/8", "::ffff:192.0.2.0/120", "fe80::/10"];
+        TrustedProxies::new(&nets.map(|net| net.parse().unwrap()))
+    }
+
+    fn client(peer: &str, lines: &[&[u8]], real_ip: Option<&[u8]>) -> String {
+        proxies().client(peer.parse().unwrap(), lines.iter().copied(), real_ip).to_string()
+    }
+
+    #[test]
+    fn the_right_most_untrusted_hop_is_the_client() {
+        for (lines, address) in [
+            (&["203.0.113.42"] as &[&str], "203.0.113.42"),
+            (&["1.1.1.1, 203.0.113.42, 10.0.0.7"], "203.0.113.42"),
+            (&["1.1.1.1", "203.0.113.42,10.0.0.7", "192.0.2.9"], "203.0.113.42"),
+            (&["203.0.113.42:51234"], "203.0.113.42"),
+            (&["::ffff:203.0.113.42"], "203.0.113.42"),
+            (&["[2001:db8::1]:443"], "2001:db8::1"),
+            (&["[2001:db8::1]"], "2001:db8::1"),
+            (&["2001:db8::1%eth0"], "2001:db8::1"),
+            (&["[2001:db8::1%eth0]:443"], "2001:db8::1"),
+            (&["203.0.113.42, ,\t"], "203.0.113.42"),
+            // no address ends the walk at the last good hop
+            (&["203.0.113.42, unknown"], "127.0.0.1"),
+            (&["203.0.113.42, unknown, 10.0.0.7"], "10.0.0.7"),
+            (&["999.0.0.1"], "127.0.0.1"),
+            (&["[2001:db8::1]x"], "127.0.0.1"),
+            (&["10.0.0.8, 10.0.0.7"], "10.0.0.8"),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
+            assert_eq!(client("127.0.0.1", &lines, Some(b"198.51.100.1")), address, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+        assert_eq!(client("203.0.113.9", &[b"198.51.100.1"], Some(b"198.51.100.2")), "203.0.113.9");
+        assert_eq!(client("::ffff:203.0.113.9", &[], None), "203.0.113.9");
+        assert!(proxies().contains("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(!proxies().contains("127.0.0.2".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_real_ip_counts_only_where_nothing_was_forwarded() {
+        assert_eq!(client("::1", &[], Some(b" 198.51.100.1 ")), "198.51.100.1");
+        assert_eq!(client("::1", &[b" , "], Some(b"198.51.100.1")), "198.51.100.1");
+        assert_eq!(client("::1", &[], Some(b"nobody")), "::1");
+        assert_eq!(client("::1", &[b"nobody"], Some(b"198.51.100.1")), "::1");
+    }
+
+    #[test]
+    fn a_long_chain_ends_after_32_hops() {
+        let chain = |trusted: usize| format!("203.0.113.42{}", ",10.0.0.7".repeat(trusted));
+        assert_eq!(client("::1", &[chain(31).as_bytes()], None), "203.0.113.42");
+        assert_eq!(client("::1", &[chain(32).as_bytes()], None), "10.0.0.7");
+    }
+
+    proptest! {
+        #[test]
+        fn no_prefix_changes_the_client(
+            lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..4),
+            prefix in prop::collection::vec(any::<u8>(), 0..60),
+            known in "[0-9a-f:., %\\[\\]]{0,40}",
+        ) {
+            let real = b"203.0.113.42, 10.0.0.7";
+            for prefix in [prefix.as_slice(), known.as_bytes()] {
+                let joined = [prefix, b",", real].concat();
+                let mut all: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+                all.push(&joined);
+                prop_assert_eq!(client("127.0.0.1", &all, Some(prefix)), "203.0.113.42");
+            }
+        }
+    }
+}

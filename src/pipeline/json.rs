@@ -195,3 +195,30 @@ pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 pub(super) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_outside_strings_only() {
+        assert!(check_text(br#"{"a":[{}]}"#, 3).is_ok());
+        assert!(check_text(br#"{"a":"[[[[\"[[[[","b":[[]]}"#, 3).is_ok());
+        assert!(check_text(b"[[],[],[],[]]", 2).is_ok());
+        let error = check_text(b"{\n\"a\":[[]]}", 2).unwrap_err();
+        assert_eq!(error.to_string(), "nested deeper than 2 levels at line 2 column 6");
+        assert_eq!(error.offset(), 7);
+        let deep = "[".repeat(100_000);
+        assert!(check_text(deep.as_bytes(), 64).is_err());
+    }
+
+    #[test]
+    fn only_utf8_without_a_mark_is_text() {
+        let error = check_text(b"{\n\"a\":\"\xff\"}", 64).unwrap_err();
+        assert_eq!((error.line(), error.column(), error.offset()), (2, 6, 7));
+        assert_eq!(error.message(), "the body is not UTF-8");
+        assert!(check_text(b"\xef\xbb\xbf{}", 64).unwrap_err().message().contains("mark"));
+        assert!(check_text(b"{\0}\0", 64).is_ok(), "the grammar is for the reader");
+        assert!(check_text("{\"a\":\"\u{feff}\"}".as_bytes(), 64).is_ok());
+    }
+}

@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::refused::{FieldError, Refused, code};
+use super::text;
 use crate::pipeline::json::{self, JsonError};
 
 /// A member that some shape knows.
@@ -164,36 +165,6 @@ fn shown(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_debug).collect()
 }
 
-enum Key<'a> {
-    Known(Member),
-    Other(Cow<'a, str>),
-}
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a member")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Member::of(name).map_or(Key::Other(Cow::Borrowed(name)), Key::Known))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Member::of(name)
-                    .map_or_else(|| Key::Other(Cow::Owned(name.to_owned())), Key::Known))
-            }
-        }
-
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
 /// Names seen so far of members that no shape knows: a list while they are few, then a set, so that
 /// an object of a hundred thousand members costs no quadratic time.
 #[derive(Default)]
@@ -205,15 +176,17 @@ struct Others<'a> {
 impl<'a> Others<'a> {
     const FEW: usize = 16;
 
-    fn insert(&mut self, name: Cow<'a, str>) -> bool {
-        if self.few.contains(&name) {
-            return false;
+    /// Takes the name, or gives it back where it was there.
+    fn insert(&mut self, name: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
+        if self.few.contains(&name) || self.many.contains(&name) {
+            return Err(name);
         }
         if self.few.len() < Self::FEW {
             self.few.push(name);
-            return true;
+        } else {
+            self.many.insert(name);
         }
-        self.many.insert(name)
+        Ok(())
     }
 }
 
@@ -231,10 +204,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members { empty: true, ..Members::default() };
                 let mut others = Others::default();
-                while let Some(key) = map.next_key::<Key<'de>>()? {
+                // names are read raw too: one with half a surrogate pair is JSON, but no string
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
                     members.empty = false;
-                    let raw: &'de RawValue = map.next_value()?;
-                    members.put(key, raw, &mut others);
+                    members.put(text::name(name.get()), value, &mut others);
                 }
                 Ok(members)
             }
@@ -248,26 +221,23 @@ impl<'a> Members<'a> {
     /// Most repeated or misspelled names that one answer lists.
     const MAX_NAMED: usize = 20;
 
-    fn put(&mut self, key: Key<'a>, raw: &'a RawValue, others: &mut Others<'a>) {
-        match key {
-            Key::Known(member) => {
-                let slot = &mut self.slots[member as usize];
-                if slot.is_some() {
-                    self.repeat(member.name());
-                } else {
-                    *slot = Some(raw);
-                }
+    fn put(&mut self, name: Cow<'a, str>, value: &'a RawValue, others: &mut Others<'a>) {
+        if let Some(member) = Member::of(&name) {
+            let slot = &mut self.slots[member as usize];
+            if slot.is_some() {
+                self.repeat(member.name());
+            } else {
+                *slot = Some(value);
             }
-            Key::Other(name) => {
-                if let Some(member) = Member::of_any_case(&name)
-                    && self.miscased.len() < Self::MAX_NAMED
-                {
-                    self.miscased.push((member, name.clone().into_owned()));
-                }
-                if !others.insert(name.clone()) {
-                    self.repeat(&name);
-                }
-            }
+            return;
+        }
+        if let Some(member) = Member::of_any_case(&name)
+            && self.miscased.len() < Self::MAX_NAMED
+        {
+            self.miscased.push((member, name.clone().into_owned()));
+        }
+        if let Err(name) = others.insert(name) {
+            self.repeat(&name);
         }
     }
 

@@ -5,6 +5,9 @@
 //! against the grammar and otherwise left alone: no number in it is ever parsed.
 
 mod check;
+#[cfg(test)]
+mod grammar_tests;
+mod judge;
 mod members;
 mod refused;
 mod rules;

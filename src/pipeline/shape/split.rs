@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::refused::{FieldError, Refused, code};
+use super::text;
 use crate::pipeline::json::{self, JsonError};
 
 /// The elements of `[…]`, each nested at most `max_depth` levels.
@@ -130,18 +131,14 @@ fn member_name(text: &str, at: usize) -> Result<(Cow<'_, str>, usize), Refused> 
         return Err(JsonError::at(bytes, at, "expected the name of a member").into());
     }
     let end = json::string_end(bytes, at);
-    let name = text.get(at..end).unwrap_or_default();
-    let name: Name<'_> = serde_json::from_str(name)
+    let name: &RawValue = serde_json::from_str(text.get(at..end).unwrap_or_default())
         .map_err(|_| JsonError::at(bytes, at, "the name of a member is no JSON string"))?;
     let colon = json::skip_space(bytes, end);
     if bytes.get(colon) != Some(&b':') {
         return Err(JsonError::at(bytes, colon, "expected `:`").into());
     }
-    Ok((name.0, json::skip_space(bytes, colon + 1)))
+    Ok((text::name(name.get()), json::skip_space(bytes, colon + 1)))
 }
-
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Passes over a member that is not the array `events`, and returns where it ends.
 fn other_member(text: &str, name: &str, at: usize, max_depth: usize) -> Result<usize, Refused> {

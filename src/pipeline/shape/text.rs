@@ -39,3 +39,12 @@ pub(super) fn read(raw: &str, limit: usize) -> Result<Cow<'_, str>, TextError> {
     }
     Ok(text)
 }
+
+/// The name of a member from its JSON string; as it is written where it holds half a surrogate pair.
+pub(super) fn name(raw: &str) -> Cow<'_, str> {
+    let inner = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
+    if !inner.bytes().fold(false, |escaped, byte| escaped | (byte == b'\\')) {
+        return Cow::Borrowed(inner);
+    }
+    serde_json::from_str::<String>(raw).map_or(Cow::Borrowed(inner), Cow::Owned)
+}

@@ -39,8 +39,7 @@ pub(super) fn rfc3339(text: &str) -> Result<Option<Timestamp>, TimeError> {
     let (local, rest) = local(text.as_bytes()).ok_or(TimeError::Form)?;
     let offset = offset(rest).ok_or(TimeError::Form)?;
     let instant = offset.to_timestamp(local).map_err(|_| TimeError::Range)?;
-    // the floor, so that instants before 1970 are cut in the same direction
-    let millis = instant.as_second() * 1000 + i64::from(instant.subsec_nanosecond()) / 1_000_000;
+    let millis = instant.as_millisecond();
     let at = Timestamp::from_millis(millis).ok_or(TimeError::Range)?;
     Ok((at != Timestamp::MIN).then_some(at))
 }
@@ -67,14 +66,15 @@ fn local(text: &[u8]) -> Option<(civil::DateTime, &[u8])> {
         if length == 0 {
             return None;
         }
+        // cut before it becomes an instant: afterwards the direction would depend on the sign
         let mut scale = 100_000_000;
-        for digit in fraction.iter().take(length.min(9)) {
+        for digit in fraction.iter().take(length.min(3)) {
             nanos += i32::from(digit - b'0') * scale;
             scale /= 10;
         }
         rest = &fraction[length..];
     }
-    let (second, nanos) = if leap { (59, 999_999_999) } else { (second, nanos) };
+    let (second, nanos) = if leap { (59, 999_000_000) } else { (second, nanos) };
     let local = civil::DateTime::new(
         year,
         two(head, 5)?,
@@ -109,4 +109,69 @@ fn two(text: &[u8], at: usize) -> Option<i8> {
     let tens = text.get(at)?.checked_sub(b'0').filter(|digit| *digit < 10)?;
     let ones = text.get(at + 1)?.checked_sub(b'0').filter(|digit| *digit < 10)?;
     i8::try_from(tens * 10 + ones).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Result<Option<String>, TimeError> {
+        rfc3339(text).map(|at| at.map(|at| at.to_string()))
+    }
+
+    #[test]
+    fn texts_are_rfc_3339_cut_to_milliseconds() {
+        for (sent, read) in [
+            ("2015-05-17T10:05:03Z", "2015-05-17T10:05:03.000Z"),
+            ("2015-05-17t10:05:03.1239z", "2015-05-17T10:05:03.123Z"),
+            ("2015-05-17T12:05:03.5+02:00", "2015-05-17T10:05:03.500Z"),
+            ("1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999Z"),
+            ("2016-02-29T00:00:00.123456789012345-00:30", "2016-02-29T00:30:00.123Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z"),
+            ("9999-12-30T21:59:59.999Z", "9999-12-30T21:59:59.999Z"),
+        ] {
+            assert_eq!(text(sent), Ok(Some(read.to_owned())), "{sent}");
+        }
+        assert_eq!(text("0001-01-01T00:00:00Z"), Ok(None));
+        for sent in [
+            "",
+            "2015-05-17",
+            "2015-05-17 10:05:03Z",
+            "2015-05-17T10:05:03",
+            "2015-05-17T10:05:03.Z",
+            "2015-05-17T10:05:03+0200",
+            "2015-05-17T10:05:03+24:00",
+            "2015-05-17T10:05:03Z ",
+            "2015-02-29T10:05:03Z",
+            "2015-05-17T24:00:00Z",
+            "+015-05-17T10:05:03Z",
+            "2015-05-17T10:05:6\u{660}Z",
+        ] {
+            assert_eq!(text(sent), Err(TimeError::Form), "{sent}");
+        }
+        for sent in
+            ["0000-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-02:00"]
+        {
+            assert_eq!(text(sent), Err(TimeError::Range), "{sent}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_seconds_or_milliseconds_by_magnitude() {
+        let millis = |raw: &str| number(raw).map(|at| at.map(Timestamp::as_millis));
+        assert_eq!(millis("1769850000"), Ok(Some(1_769_850_000_000)));
+        assert_eq!(millis("1769850000123"), Ok(Some(1_769_850_000_123)));
+        assert_eq!(millis("99999999999"), Ok(Some(99_999_999_999_000)));
+        assert_eq!(millis("100000000000"), Ok(Some(100_000_000_000)));
+        assert_eq!(millis("-1"), Ok(Some(-1000)));
+        assert_eq!(millis("-100000000000"), Ok(Some(-100_000_000_000)));
+        assert_eq!(millis("0"), Ok(None));
+        assert_eq!(millis("-0"), Ok(None));
+        for raw in ["1.0", "1e9", "true", "{}", "[]"] {
+            assert_eq!(millis(raw), Err(TimeError::Type), "{raw}");
+        }
+        for raw in ["253402207200000", "-62135596801", "9223372036854775808"] {
+            assert_eq!(millis(raw), Err(TimeError::Range), "{raw}");
+        }
+    }
 }
