@@ -1,7 +1,9 @@
 //! The embedded backends: segment log, two SQLite files, a directory (design, section 5).
 
 mod checkpoints;
+mod directory_store;
 pub mod sqlite;
 pub mod state;
 
 pub use checkpoints::Checkpoints;
+pub use directory_store::DirectoryStore;

@@ -1,5 +1,10 @@
+//! The memory backends: real small implementations, the plain reading of the ports, and decorators
+//! that make any backend fail on demand.
+
+pub mod faults;
 mod object_store;
 mod state;
 
+pub use faults::{Faults, Faulty};
 pub use object_store::MemoryObjectStore;
 pub use state::MemoryState;
