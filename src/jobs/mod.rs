@@ -4,15 +4,29 @@
 //! that a server holds, in that server, asked through `admin.sock`. So requests and responses are
 //! plain serialisable values.
 
+pub mod blacklist;
+pub mod books;
+pub mod dead_letters;
+pub mod replay;
+pub mod send;
+pub mod stats;
+pub mod status;
+pub mod verify;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::Ports;
+use crate::model::Timestamp;
+use crate::pipeline::lookup::LookupPlan;
+use crate::ports::{self, Ports, TimeRange};
 use crate::runtime::shutdown::CancellationToken;
 use crate::settings::Settings;
+
+/// Every instant that an event can have.
+pub const ALL_TIME: TimeRange = TimeRange { from: Timestamp::MIN, to: Timestamp::MAX };
 
 /// What jobs work on.
 #[derive(Debug, Clone)]
@@ -61,7 +75,7 @@ pub enum JobError {
         what: String,
         /// Why it failed.
         #[source]
-        source: crate::ports::Error,
+        source: ports::Error,
     },
     /// It was told to stop before it was done.
     #[error("stopped before the end; {0}")]
@@ -75,6 +89,21 @@ pub enum JobError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl JobError {
+    pub(crate) fn port(what: impl Into<String>, source: ports::Error) -> Self {
+        Self::Port { what: format!("cannot {}", what.into()), source }
+    }
+
+    pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io { what: format!("cannot {}", what.into()), source }
+    }
+}
+
+fn lookup_plan(settings: &Settings) -> LookupPlan {
+    let groups = &settings.groups;
+    LookupPlan::new(settings.topics.all(), [&groups.processor, &groups.worker, &groups.retrier])
 }
 
 /// One kind of job.

@@ -8,6 +8,7 @@ pub mod failed;
 pub mod identity;
 pub mod json;
 pub mod lag;
+pub mod lookup;
 pub mod offsets;
 pub mod retry;
 pub mod rules;

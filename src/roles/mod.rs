@@ -2,6 +2,7 @@
 //! nothing) and `run` (ends when drained).
 
 pub mod collector;
+pub mod query;
 
 use std::fmt;
 use std::str::FromStr;

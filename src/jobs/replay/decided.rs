@@ -1,0 +1,55 @@
+//! What the archived decisions say: 17 bytes a decision, found by binary search.
+
+use super::super::{JobContext, JobError};
+use super::source::{Object, Unread};
+use crate::model::{ConsumedRecord, Decision, Origin, Outcome};
+
+/// Outcomes of origins that were decided on.
+#[derive(Debug, Default)]
+pub(super) struct Decided(Vec<(Origin, Outcome)>);
+
+const READ_AT_ONCE: usize = 2000;
+
+impl Decided {
+    /// Reads all archived decisions; damaged objects are named in `damaged`.
+    pub(super) async fn read(
+        context: &JobContext,
+        objects: &[Object],
+        damaged: &mut Vec<String>,
+    ) -> Result<Self, JobError> {
+        let mut all = Vec::new();
+        for object in objects {
+            let mut batches = match object.open(context).await {
+                Ok(batches) => batches,
+                Err(Unread::Damaged(_)) => {
+                    damaged.push(object.name.clone());
+                    continue;
+                }
+                Err(Unread::Failed(error)) => return Err(error),
+            };
+            loop {
+                let records = batches.next(READ_AT_ONCE).await?;
+                if records.is_empty() {
+                    break;
+                }
+                let decisions = records.iter().filter_map(decision_of);
+                all.extend(decisions.map(|decision| (decision.origin, decision.outcome)));
+            }
+        }
+        // Stable, so that of two decisions on one origin the later one is kept last.
+        all.sort_by_key(|(origin, _)| *origin);
+        Ok(Self(all))
+    }
+
+    /// The latest decision on an origin.
+    pub(super) fn get(&self, origin: Origin) -> Option<Outcome> {
+        let end = self.0.partition_point(|(one, _)| *one <= origin);
+        let (found, outcome) = self.0.get(end.checked_sub(1)?)?;
+        (*found == origin).then_some(*outcome)
+    }
+}
+
+/// The decision that a record holds.
+pub(super) fn decision_of(record: &ConsumedRecord) -> Option<Decision> {
+    serde_json::from_slice(&record.record.value).ok()
+}

@@ -1,0 +1,329 @@
+//! The replay itself: object by object, batch by batch, each remembered once it is published.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::books::describe;
+use super::super::{ALL_TIME, JobContext, JobError, JobProgress, ProgressSink};
+use super::decided::{Decided, decision_of};
+use super::position::Position;
+use super::publish::Mark;
+use super::select::{Choice, Selection, is_in};
+use super::source::{Batches, Object, Unread, objects, prune};
+use super::{ReplayResponse, ReplaySource};
+use crate::model::{
+    ConsumedRecord, Decision, Offset, Origin, Outcome, Record, RecordBatch, Topic, TopicId,
+};
+use crate::pipeline::envelope::Envelope;
+use crate::ports::TimeRange;
+use crate::runtime::shutdown::CancellationToken;
+
+const BATCH: usize = 1000;
+
+pub(super) struct Run<'c> {
+    context: &'c JobContext,
+    position: Position,
+    events: Vec<Object>,
+    decisions: Vec<Object>,
+    decided: Decided,
+    range: TimeRange,
+    own: Option<TopicId>,
+    own_decisions: Option<TopicId>,
+    began: Instant,
+    paced: u64,
+}
+
+impl<'c> Run<'c> {
+    pub(super) async fn new(
+        context: &'c JobContext,
+        mut position: Position,
+    ) -> Result<Self, JobError> {
+        let (events, decisions) = objects(context, &position.request.source).await?;
+        let range = position.request.range.unwrap_or(ALL_TIME);
+        let events = prune(events, &range);
+        let is_files = matches!(position.request.source, ReplaySource::Files { .. });
+        position.done.damaged.clear();
+        position.done.notes.clear();
+        let (mut damaged, mut notes) = (Vec::new(), Vec::new());
+        let decided = Decided::read(context, &decisions, &mut damaged).await?;
+        if is_files && decisions.is_empty() && !events.is_empty() {
+            notes.push(
+                "no decisions among the files: events that were blocked or over the limit come \
+                 back too"
+                    .to_owned(),
+            );
+        }
+        position.done.damaged = damaged;
+        position.done.notes = notes;
+        let own = topic_id(context, &context.settings.topics.raw).await?;
+        let own_decisions = topic_id(context, &context.settings.topics.decisions).await?;
+        let began = Instant::now();
+        Ok(Self {
+            context,
+            position,
+            events,
+            decisions,
+            decided,
+            range,
+            own,
+            own_decisions,
+            began,
+            paced: 0,
+        })
+    }
+
+    pub(super) async fn run(
+        mut self,
+        progress: &dyn ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<ReplayResponse, JobError> {
+        self.position.save(self.context).await?;
+        let events = std::mem::take(&mut self.events);
+        // Everything before the object in hand is done; all is, where it is no longer there.
+        let start = match &self.position.object {
+            Some(name) => events.iter().position(|o| o.name == *name).unwrap_or(events.len()),
+            None => 0,
+        };
+        for (at, object) in events.iter().enumerate().skip(start) {
+            if self.position.object.as_deref() != Some(object.name.as_str()) {
+                self.position.object = Some(object.name.clone());
+                self.position.next = Offset(0);
+            }
+            let message = format!("objects, {} events published", self.position.done.published);
+            let (done, total) = (at as u64, Some(events.len() as u64));
+            progress.report(JobProgress { done, total, message });
+            self.object(object, cancel).await?;
+        }
+        if !self.position.request.reprocess {
+            self.republish_decisions(cancel).await?;
+        }
+        self.position.forget(self.context).await?;
+        Ok(self.position.done)
+    }
+
+    async fn open(&mut self, object: &Object) -> Result<Option<Batches>, JobError> {
+        match object.open(self.context).await {
+            Ok(batches) => Ok(Some(batches)),
+            Err(Unread::Damaged(reason)) => {
+                if !self.position.done.damaged.contains(&object.name) {
+                    self.position.done.damaged.push(object.name.clone());
+                }
+                self.position.done.notes.push(format!("{}: {reason}", object.name));
+                Ok(None)
+            }
+            Err(Unread::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn object(
+        &mut self,
+        object: &Object,
+        cancel: &CancellationToken,
+    ) -> Result<(), JobError> {
+        let Some(mut batches) = self.open(object).await? else { return Ok(()) };
+        self.position.done.objects += 1;
+        let rate = self.position.request.rate.map_or(BATCH, |rate| rate.max(1) as usize);
+        loop {
+            let mut records = batches.next(rate.min(BATCH)).await?;
+            let Some(end) = records.last().map(|record| record.offset.next()) else { break };
+            let (next, range) = (self.position.next, self.range);
+            records.retain(|record| record.offset >= next && is_in(&range, record));
+            self.events_batch(&records, object.topic_id()).await?;
+            self.position.next = end;
+            self.position.save(self.context).await?;
+            self.pace(records.len(), cancel).await;
+            if cancel.is_cancelled() {
+                return Err(self.stopped());
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&self) -> JobError {
+        let done = &self.position.done;
+        if done.dry_run {
+            return JobError::Cancelled("nothing was changed".to_owned());
+        }
+        let said = format!("{} events published, --resume {} goes on", done.published, done.id);
+        JobError::Cancelled(said)
+    }
+
+    /// Waits where the rate asks for it.
+    async fn pace(&mut self, records: usize, cancel: &CancellationToken) {
+        self.paced += records as u64;
+        let Some(rate) = self.position.request.rate.filter(|rate| *rate > 0) else { return };
+        let due = Duration::from_millis(self.paced.saturating_mul(1000) / u64::from(rate));
+        tokio::select! {
+            () = tokio::time::sleep_until(self.began + due) => {}
+            () = cancel.cancelled() => {}
+        }
+    }
+
+    async fn events_batch(
+        &mut self,
+        records: &[ConsumedRecord],
+        topic_id: TopicId,
+    ) -> Result<(), JobError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let envelopes: Vec<Envelope> = records.iter().map(Envelope::of).collect();
+        for envelope in &envelopes {
+            let at = envelope.received_at;
+            let (first, last) = self.position.window.unwrap_or((at, at));
+            self.position.window = Some((first.min(at), last.max(at)));
+        }
+        let request = &self.position.request;
+        let store = self.context.ports.store.as_ref();
+        let selection = Selection::of(store, &envelopes, &self.decided, &request.include).await;
+        let selection = selection.map_err(|source| JobError::port("ask the store", source))?;
+        let mark = Mark {
+            replay_id: &request.id,
+            is_restored: self.own != Some(topic_id),
+            now: self.context.ports.clock.now(),
+        };
+        let done = &mut self.position.done;
+        let mut out = Out::default();
+        for (record, envelope) in records.iter().zip(&envelopes) {
+            done.selected += 1;
+            let choice = selection.choose(envelope);
+            // Today's rules judge again what is no row.
+            match choice {
+                Choice::Stored => done.already_stored += 1,
+                _ if request.reprocess => {
+                    done.published += 1;
+                    out.raw.push(mark.raw(record));
+                }
+                Choice::LeftOut(Outcome::Blocked) => done.blocked += 1,
+                Choice::LeftOut(_) => done.rate_limited += 1,
+                Choice::Publish | Choice::Duplicate => match mark.processed(record) {
+                    Ok(processed) if choice == Choice::Publish => {
+                        done.published += 1;
+                        out.processed.push(processed);
+                    }
+                    Ok(processed) => {
+                        done.duplicates += 1;
+                        out.processed.push(processed);
+                    }
+                    Err(letter) => {
+                        done.unreadable += 1;
+                        if selection.outcome(envelope.origin).is_none() {
+                            out.raw_dlq.push(*letter);
+                        }
+                    }
+                },
+            }
+        }
+        out.append(self.context, done.dry_run).await
+    }
+
+    /// Publishes the archived decisions of what was selected that the store does not have.
+    async fn republish_decisions(&mut self, cancel: &CancellationToken) -> Result<(), JobError> {
+        let Some(window) = self.decision_range() else { return Ok(()) };
+        for object in std::mem::take(&mut self.decisions) {
+            let Some(mut batches) = self.open(&object).await? else { continue };
+            loop {
+                let records = batches.next(BATCH).await?;
+                if records.is_empty() {
+                    break;
+                }
+                self.decisions_batch(&records, object.topic_id(), &window).await?;
+                self.pace(records.len(), cancel).await;
+                if cancel.is_cancelled() {
+                    return Err(self.stopped());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The decisions that belong to the events: those of the range asked for; of a prefix or of
+    /// files, those received while the events were.
+    fn decision_range(&self) -> Option<TimeRange> {
+        if let Some(range) = self.position.request.range {
+            return Some(range);
+        }
+        match &self.position.request.source {
+            ReplaySource::Archive { prefix: None } | ReplaySource::Files { .. } => Some(ALL_TIME),
+            ReplaySource::Archive { prefix: Some(_) } => self
+                .position
+                .window
+                .map(|(from, to)| TimeRange { from, to: to.plus(Duration::from_millis(1)) }),
+        }
+    }
+
+    async fn decisions_batch(
+        &mut self,
+        records: &[ConsumedRecord],
+        topic_id: TopicId,
+        range: &TimeRange,
+    ) -> Result<(), JobError> {
+        let request = &self.position.request;
+        let wanted = |decision: &Decision| {
+            range.from <= decision.received_at
+                && decision.received_at < range.to
+                && !request.include.contains(&decision.outcome)
+        };
+        let decisions: Vec<(&ConsumedRecord, Decision)> = records
+            .iter()
+            .filter_map(|record| decision_of(record).map(|decision| (record, decision)))
+            .filter(|(_, decision)| wanted(decision))
+            .collect();
+        let origins: Vec<Origin> = decisions.iter().map(|(_, decision)| decision.origin).collect();
+        let known = self.context.ports.store.outcomes(&origins).await;
+        let known = known.map_err(|source| JobError::port("ask the store", source))?;
+        let known: std::collections::HashSet<Origin> =
+            known.into_iter().map(|row| row.origin).collect();
+        let mark = Mark {
+            replay_id: &request.id,
+            is_restored: self.own_decisions != Some(topic_id),
+            now: self.context.ports.clock.now(),
+        };
+        let mut out = Out::default();
+        for (record, decision) in decisions {
+            if !known.contains(&decision.origin) {
+                out.decisions.push(mark.decision(record, &decision));
+            }
+        }
+        self.position.done.decisions += out.decisions.len() as u64;
+        out.append(self.context, self.position.done.dry_run).await
+    }
+}
+
+/// Records on their way, by topic.
+#[derive(Default)]
+struct Out {
+    raw: Vec<Record>,
+    processed: Vec<Record>,
+    decisions: Vec<Record>,
+    raw_dlq: Vec<Record>,
+}
+
+impl Out {
+    async fn append(self, context: &JobContext, dry_run: bool) -> Result<(), JobError> {
+        if dry_run {
+            return Ok(());
+        }
+        let topics = &context.settings.topics;
+        for (topic, records) in [
+            (&topics.raw, &self.raw),
+            (&topics.processed, &self.processed),
+            (&topics.decisions, &self.decisions),
+            (&topics.raw_dlq, &self.raw_dlq),
+        ] {
+            if records.is_empty() {
+                continue;
+            }
+            let appended = context.ports.log.append(topic, RecordBatch::of_all(records)).await;
+            appended.map_err(|source| JobError::port(format!("publish to {topic}"), source))?;
+        }
+        Ok(())
+    }
+}
+
+async fn topic_id(context: &JobContext, topic: &Topic) -> Result<Option<TopicId>, JobError> {
+    let info = describe(context.ports.log.as_ref(), topic).await;
+    let info = info.map_err(|source| JobError::port(format!("describe {topic}"), source))?;
+    Ok(info.map(|info| info.id))
+}

@@ -1,0 +1,154 @@
+//! The audit itself: what was accepted and what became of it, side by side by origin.
+
+use super::super::{JobContext, JobError, JobProgress, ProgressSink};
+use super::outcomes::{OutcomeStream, Outcomes};
+use super::report::{Finding, FindingKind, Findings, OriginCounts};
+use super::sorter::{Copy, Found, Sorted};
+use crate::model::{Origin, Outcome};
+use crate::runtime::shutdown::CancellationToken;
+
+const ORIGINS_AT_ONCE: usize = 4096;
+
+/// Where the accepted bytes of an altered row can be read again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Altered {
+    pub(super) origin: Origin,
+    pub(super) copy: (Found, crate::model::Offset),
+}
+
+/// The join and what it found.
+#[derive(Debug)]
+pub(super) struct Join {
+    pub(super) counts: OriginCounts,
+    pub(super) findings: Findings,
+    pub(super) altered: Vec<Altered>,
+    /// An outcome without an accepted origin is a finding: all that was accepted is known.
+    pub(super) is_whole: bool,
+}
+
+impl Join {
+    pub(super) async fn run(
+        mut self,
+        context: &JobContext,
+        mut accepted: Sorted,
+        progress: &dyn ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<Self, JobError> {
+        let store = context.ports.store.as_ref();
+        let failed = |source| JobError::port("read the store", source);
+        let mut outcomes = OutcomeStream::new();
+        let mut done = 0;
+        loop {
+            if cancel.is_cancelled() {
+                return Err(JobError::Cancelled("nothing was changed".to_owned()));
+            }
+            let (rest, origins) = next_origins(accepted).await?;
+            accepted = rest;
+            let is_last = origins.is_empty();
+            for copies in origins {
+                let Some(origin) = copies.first().map(|copy| copy.origin) else { continue };
+                while let Some(next) = outcomes.peek(store).await.map_err(failed)?
+                    && next < origin
+                {
+                    self.unaccepted(next, &outcomes.take(next));
+                }
+                self.accepted(&copies, &outcomes.take(origin));
+                done += 1;
+            }
+            progress.report(JobProgress { done, total: None, message: "origins".to_owned() });
+            if is_last {
+                break;
+            }
+        }
+        while let Some(next) = outcomes.peek(store).await.map_err(failed)? {
+            self.unaccepted(next, &outcomes.take(next));
+        }
+        Ok(self)
+    }
+
+    fn count(&mut self, outcome: Option<Outcome>) {
+        let counts = &mut self.counts;
+        match outcome {
+            Some(Outcome::Stored) => counts.stored += 1,
+            Some(Outcome::Duplicate) => counts.duplicate += 1,
+            Some(Outcome::Blocked) => counts.blocked += 1,
+            Some(Outcome::RateLimited) => counts.rate_limited += 1,
+            Some(Outcome::DeadLettered) => counts.dead_lettered += 1,
+            Some(Outcome::Rejected) | None => {}
+        }
+    }
+
+    fn unaccepted(&mut self, origin: Origin, outcomes: &Outcomes) {
+        let outcome = outcomes.outcome();
+        self.count(outcome);
+        if outcomes.is_replayed() {
+            self.counts.restored += 1;
+        } else if self.is_whole {
+            let what = outcome.map_or("resolved dead letter", Outcome::as_str);
+            let detail = format!("{what}, but nothing with this origin was ever accepted");
+            let finding = Finding::new(FindingKind::Ghost, detail);
+            self.findings.add(finding.of_origin(origin, outcomes.event_id()));
+        }
+    }
+
+    fn accepted(&mut self, copies: &[Copy], outcomes: &Outcomes) {
+        let Some(best) = copies.first() else { return };
+        self.counts.repeated += repeats(copies);
+        let is_own = matches!(best.found, Found::Archive(_) | Found::Log);
+        if is_own {
+            self.counts.accepted += 1;
+        }
+        let outcome = outcomes.outcome();
+        self.count(outcome);
+        if outcome.is_none() {
+            if matches!(best.found, Found::OtherArchive(_)) {
+                self.counts.not_restored += 1;
+                return;
+            }
+            let detail = match &outcomes.letter {
+                Some(_) => "accepted; its dead letter is resolved, but it is no row",
+                None => "accepted, but neither row nor dead letter nor decision",
+            };
+            let finding = Finding::new(FindingKind::Missing, detail);
+            self.findings.add(finding.of_origin(best.origin, &best.event_id));
+            return;
+        }
+        if !is_own {
+            self.counts.restored += 1;
+        }
+        if let Some(row) = &outcomes.row
+            && row.digest != best.digest
+        {
+            let detail = "the row is not what was accepted";
+            let finding = Finding::new(FindingKind::Altered, detail);
+            self.findings.add(finding.of_origin(best.origin, &row.event_id));
+            self.altered.push(Altered { origin: best.origin, copy: (best.found, best.offset) });
+            self.altered.truncate(MAX_ALTERED);
+        }
+    }
+}
+
+/// Altered rows whose members are named.
+const MAX_ALTERED: usize = 100;
+
+/// Further acceptances' records of one origin: the same record in archive and log is one, and what
+/// a replay put there again is none.
+fn repeats(copies: &[Copy]) -> u64 {
+    let mut offsets: Vec<_> = copies
+        .iter()
+        .filter(|copy| matches!(copy.found, Found::Archive(_) | Found::Log))
+        .map(|copy| copy.offset)
+        .collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    (offsets.len() as u64).saturating_sub(1)
+}
+
+async fn next_origins(mut sorted: Sorted) -> Result<(Sorted, Vec<Vec<Copy>>), JobError> {
+    let done = tokio::task::spawn_blocking(move || {
+        let origins = sorted.next_origins(ORIGINS_AT_ONCE)?;
+        Ok((sorted, origins))
+    });
+    let done = done.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    done.map_err(|source| JobError::io("read back what was accepted", source))
+}

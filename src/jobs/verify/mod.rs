@@ -1,0 +1,230 @@
+//! `verify`: the pipeline audited against itself, by origin, without a ledger.
+//!
+//! What was accepted (the archive, and what the log still holds) is sorted by origin on disk and
+//! joined with the store's rows, dead letters and decisions, which come in that order. Memory is
+//! bounded whatever the number of events. Nothing is changed.
+//!
+//! Order matters on a running installation: the books are read at lag 0, which fixes the ends of
+//! the raw topic; then the log up to there, then the archive, then the store; what seems wrong is
+//! looked at once more at the end, so that an event accepted meanwhile is no finding.
+
+mod altered;
+mod confirm;
+mod digest;
+mod join;
+mod outcomes;
+mod ranges;
+mod report;
+mod scan;
+mod sorter;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::books::{self, BooksReport, Ends};
+use super::{Job, JobContext, JobError, JobProgress, ProgressSink};
+use crate::pipeline::lag::{PartitionLag, total};
+use crate::runtime::shutdown::CancellationToken;
+
+use join::Join;
+use report::Findings;
+pub use report::{Finding, FindingKind, OriginCounts, SourceCounts, VerifyReport, VerifyStatus};
+use scan::{Own, Scan};
+use sorter::Sorter;
+
+/// How to audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// How long to wait for lag 0, in milliseconds.
+    pub wait_ms: u64,
+    /// Findings listed at most; all are counted.
+    pub limit: usize,
+}
+
+/// The job `verify`.
+#[derive(Debug, Clone, Copy)]
+pub struct Verify;
+
+#[async_trait]
+impl Job for Verify {
+    const NAME: &'static str = "verify";
+    type Request = VerifyRequest;
+    type Response = VerifyReport;
+
+    async fn run(
+        context: &JobContext,
+        request: VerifyRequest,
+        progress: &dyn ProgressSink,
+        cancel: CancellationToken,
+    ) -> Result<VerifyReport, JobError> {
+        let checked_at = context.ports.clock.now();
+        let wait = Duration::from_millis(request.wait_ms);
+        let watch = Watch { context, progress, cancel: &cancel };
+        let settled = settle(&watch, wait).await?;
+        let mut report = VerifyReport {
+            status: VerifyStatus::Unfinished,
+            reason: None,
+            checked_at,
+            books: settled.books.clone(),
+            origins: OriginCounts::default(),
+            sources: SourceCounts::default(),
+            totals: std::collections::BTreeMap::new(),
+            findings: Vec::new(),
+            truncated: false,
+            notes: Vec::new(),
+        };
+        if let Some(reason) = settled.unsettled {
+            report.reason = Some(reason);
+            return Ok(report);
+        }
+        audit(&watch, request.limit, settled, &mut report).await?;
+        Ok(report)
+    }
+}
+
+/// The books of a moment at which nothing was in flight.
+struct Settled {
+    books: BooksReport,
+    ends: Option<Ends>,
+    /// Why there was no such moment.
+    unsettled: Option<String>,
+}
+
+/// What the audit works on, and who watches it.
+struct Watch<'w> {
+    context: &'w JobContext,
+    progress: &'w dyn ProgressSink,
+    cancel: &'w CancellationToken,
+}
+
+/// Waits for a moment with lag 0 and unmoved ends of the raw topic.
+async fn settle(watch: &Watch<'_>, wait: Duration) -> Result<Settled, JobError> {
+    let &Watch { context, progress, cancel } = watch;
+    let failed = |source| JobError::port("read the books", source);
+    let deadline = Instant::now() + wait;
+    loop {
+        let before = books::lags(context).await.map_err(failed)?;
+        let (books, ends) = books::read(context).await.map_err(failed)?;
+        let after = books::lags(context).await.map_err(failed)?;
+        let ends_after = raw_ends(context).await?;
+        let behind = total(&before).max(total(&after));
+        if behind == 0 && ends == ends_after {
+            return Ok(Settled { books, ends, unsettled: None });
+        }
+        if cancel.is_cancelled() {
+            return Err(JobError::Cancelled("nothing was changed".to_owned()));
+        }
+        if Instant::now() >= deadline {
+            let reason = unsettled(&after);
+            return Ok(Settled { books, ends, unsettled: Some(reason) });
+        }
+        let message = format!("waiting for {behind} records in flight");
+        progress.report(JobProgress { done: 0, total: None, message });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn unsettled(lags: &[PartitionLag]) -> String {
+    let behind: Vec<String> = lags
+        .iter()
+        .filter(|lag| lag.lag() > 0)
+        .map(|lag| format!("{} has {} records of {} ahead", lag.group, lag.lag(), lag.topic))
+        .collect();
+    if behind.is_empty() {
+        return "events kept coming in and the books never stood still".to_owned();
+    }
+    format!("not everything has ended: {}", behind.join(", "))
+}
+
+async fn raw_ends(context: &JobContext) -> Result<Option<Ends>, JobError> {
+    let topic = &context.settings.topics.raw;
+    let info = books::describe(context.ports.log.as_ref(), topic).await;
+    let info = info.map_err(|source| JobError::port(format!("describe {topic}"), source))?;
+    Ok(info.as_ref().map(Ends::of))
+}
+
+/// Where runs are sorted: beside the data, which has room, else where the system keeps such files.
+fn sorting_directory(context: &JobContext) -> PathBuf {
+    let data = &context.settings.data_dir;
+    if data.is_dir() { data.clone() } else { std::env::temp_dir() }
+}
+
+async fn audit(
+    watch: &Watch<'_>,
+    limit: usize,
+    settled: Settled,
+    report: &mut VerifyReport,
+) -> Result<(), JobError> {
+    let &Watch { context, progress, cancel } = watch;
+    let topics = &context.settings.topics;
+    let decisions = books::describe(context.ports.log.as_ref(), &topics.decisions).await;
+    let decisions =
+        decisions.map_err(|source| JobError::port("describe the decisions topic", source))?;
+    let own = Own {
+        raw: settled.ends.as_ref().map(|ends| ends.id),
+        decisions: decisions.map(|info| info.id),
+    };
+    let sorter = Sorter::new(&sorting_directory(context), Sorter::MEMORY);
+    let mut scan = Scan::new(sorter, Findings::new(limit));
+    if let Some(ends) = &settled.ends {
+        scan = scan.log(context, ends, cancel).await?;
+    }
+    let has_archive = context.settings.archive.enabled;
+    if has_archive {
+        scan = scan.archive(context, own, progress, cancel).await?;
+    } else {
+        report.notes.push(
+            "there is no archive (archive.enabled = false): only what the log still holds was \
+             compared"
+                .to_owned(),
+        );
+    }
+    let Scan { sorter, findings, counts, objects } = scan;
+    report.sources = counts;
+    let sorted = tokio::task::spawn_blocking(move || sorter.finish()).await;
+    let sorted = sorted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let sorted = sorted.map_err(|source| JobError::io("sort what was accepted", source))?;
+    let join = Join {
+        counts: OriginCounts::default(),
+        findings,
+        altered: Vec::new(),
+        is_whole: has_archive || settled.books.accepted <= counts.log_records,
+    };
+    let mut join = join.run(context, sorted, progress, cancel).await?;
+    confirm::confirm(context, settled.ends.as_ref(), &mut join.findings).await?;
+    altered::name_members(context, &objects, &join.altered, &mut join.findings).await?;
+    rollups(context, &mut join.findings).await?;
+    let is_still = raw_ends(context).await? == settled.ends;
+    confirm::counts(&settled.books, &join.counts, has_archive, is_still, &mut join.findings);
+    report.origins = join.counts;
+    report.truncated = join.findings.total() > join.findings.kept.len() as u64;
+    report.status = match join.findings.total() {
+        0 => VerifyStatus::Clean,
+        _ => VerifyStatus::Findings,
+    };
+    report.totals = join.findings.totals;
+    report.findings = join.findings.kept;
+    Ok(())
+}
+
+async fn rollups(context: &JobContext, findings: &mut Findings) -> Result<(), JobError> {
+    let differences = context.ports.store.audit_rollups(10_000).await;
+    let differences =
+        differences.map_err(|source| JobError::port("compare the roll-ups", source))?;
+    for difference in differences {
+        let detail = format!(
+            "campaign {} at {}: {} is {}, the rows are {}",
+            difference.campaign_id,
+            difference.hour_bucket,
+            difference.column,
+            difference.rollup,
+            difference.rows
+        );
+        findings.add(Finding::new(FindingKind::Rollup, detail));
+    }
+    Ok(())
+}
