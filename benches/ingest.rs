@@ -61,11 +61,11 @@ fn batch(rules: &shape::Rules) {
     let body = format!("[{}]", [CAMPAIGN; 100].join(","));
     let split = best(100, || {
         let text = json::check_utf8(black_box(body.as_bytes())).unwrap_or_default();
-        black_box(shape::split_array(text, 64).map(|events| events.len()).is_ok());
+        black_box(shape::split_array(text, 64, 1000).map(|events| events.len()).is_ok());
     });
     let whole = best(100, || {
         let text = json::check_utf8(black_box(body.as_bytes())).unwrap_or_default();
-        for event in shape::split_array(text, 64).unwrap_or_default() {
+        for event in shape::split_array(text, 64, 1000).unwrap_or_default() {
             match shape::check(Shape::Campaign, event, rules) {
                 Ok(checked) => {
                     black_box(identity::event_id(Shape::Campaign, &checked, None));

@@ -148,13 +148,31 @@ static CLASS: [u8; 256] = {
 pub(super) fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     loop {
+        at = quote_or_escape(bytes, at);
         match bytes.get(at) {
             None => return bytes.len(),
             Some(b'"') => return at + 1,
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
+            Some(_) => at += 2,
         }
     }
+}
+
+/// The first quote or backslash from `at` on, eight bytes at a time: most of a body is strings.
+fn quote_or_escape(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // the lowest high bit that is set marks the first byte that is zero
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        let hits = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c));
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    at + found.unwrap_or(rest.len())
 }
 
 /// Where the object or array that opens at `at` ends, by brackets alone: whoever takes the slice has
@@ -210,6 +228,20 @@ mod tests {
         assert_eq!(error.offset(), 7);
         let deep = "[".repeat(100_000);
         assert!(check_text(deep.as_bytes(), 64).is_err());
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_bare_quote() {
+        for length in 0..20 {
+            let plain = "é#]!x\u{1}".chars().cycle().take(length).collect::<String>();
+            for (inside, closed) in [("", true), ("\\\"", true), ("\\\\", true), ("\\", false)] {
+                let string = format!("\"{plain}{inside}\"");
+                let text = format!("{string}, \"");
+                let end = if closed { string.len() } else { text.len() };
+                assert_eq!(string_end(text.as_bytes(), 0), end, "{text}");
+                assert_eq!(string_end(&text.as_bytes()[..string.len() - 1], 0), string.len() - 1);
+            }
+        }
     }
 
     #[test]

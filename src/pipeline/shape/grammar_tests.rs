@@ -153,7 +153,7 @@ fn the_place_of_an_error_is_that_of_the_byte() {
 
 /// Whether the split functions and the checks of each element together take the body.
 fn array_is_json(text: &str) -> bool {
-    split_array(text, 64).is_ok_and(|elements| elements.into_iter().all(element_is_json))
+    split_array(text, 64, 1000).is_ok_and(|elements| elements.into_iter().all(element_is_json))
 }
 
 fn element_is_json(text: &str) -> bool {
@@ -167,40 +167,48 @@ fn a_split_body_is_json_when_its_elements_are() {
             assert!(array_is_json(&text), "{text}");
         }
         let text = format!(r#"{{"x":{value},"events":[{value},{{}}],"y":[]}}"#);
-        assert_eq!(split_member_events(&text, 64).unwrap(), [*value, "{}"]);
+        assert_eq!(split_member_events(&text, 64, 1000).unwrap(), [*value, "{}"]);
     }
     for value in NO {
         for text in [format!("[{value}x]"), format!("[{{}},{value}]"), format!("[{value},{{}}]")] {
             assert!(!array_is_json(&text), "{text}");
         }
         let text = format!(r#"{{"x":{value},"events":[]}}"#);
-        assert!(matches!(split_member_events(&text, 64), Err(Refused::Json(_))), "{text}");
+        assert!(matches!(split_member_events(&text, 64, 1000), Err(Refused::Json(_))), "{text}");
     }
 }
 
 #[test]
 fn wrapper_members_are_strict() {
-    let refused = |text: &str| split_member_events(text, 64).unwrap_err();
-    assert_eq!(split_member_events("{}", 64), Ok(vec![]));
-    assert_eq!(split_member_events(r#"{"events":null}"#, 64), Ok(vec![]));
-    assert_eq!(split_member_events(r#"{"\u0065vents":[1]}"#, 64), Ok(vec!["1"]));
+    let refused = |text: &str| split_member_events(text, 64, 1000).unwrap_err();
+    assert_eq!(split_member_events("{}", 64, 1000), Ok(vec![]));
+    assert_eq!(split_member_events(r#"{"events":null}"#, 64, 1000), Ok(vec![]));
+    assert_eq!(split_member_events(r#"{"\u0065vents":[1]}"#, 64, 1000), Ok(vec!["1"]));
     assert_eq!(refused(r#"{"events":{}}"#).fields()[0].code, code::INVALID_TYPE);
     assert_eq!(refused(r#"{"Events":[]}"#).fields()[0].code, code::LETTER_CASE);
     assert_eq!(refused(r#"{"events":[],"events":[]}"#).fields()[0].code, code::DUPLICATE_MEMBER);
     assert_eq!(refused(r#"{"a":1,"a":1}"#).fields()[0].code, code::DUPLICATE_MEMBER);
     assert!(matches!(refused("[]"), Refused::WrongKind(_)));
-    assert!(matches!(split_array("{}", 64), Err(Refused::WrongKind(_))));
+    assert!(matches!(split_array("{}", 64, 1000), Err(Refused::WrongKind(_))));
     assert!(matches!(refused(r#"{"events":[]}]"#), Refused::Json(_)));
 }
 
 #[test]
 fn depth_is_counted_from_each_element() {
-    assert_eq!(split_array("[[[]],[[]]]", 2), Ok(vec!["[[]]", "[[]]"]));
-    assert!(split_array("[[[[]]]]", 2).is_err());
-    assert!(split_member_events(r#"{"events":[[[[]]]]}"#, 2).is_err());
-    assert!(split_member_events(r#"{"x":[[[]]]}"#, 2).is_err());
+    assert_eq!(split_array("[[[]],[[]]]", 2, 1000), Ok(vec!["[[]]", "[[]]"]));
+    assert!(split_array("[[[[]]]]", 2, 1000).is_err());
+    assert!(split_member_events(r#"{"events":[[[[]]]]}"#, 2, 1000).is_err());
+    assert!(split_member_events(r#"{"x":[[[]]]}"#, 2, 1000).is_err());
     let deep = "[".repeat(1_000_000);
-    assert!(split_array(&deep, 64).is_err());
+    assert!(split_array(&deep, 64, 1000).is_err());
+}
+
+#[test]
+fn a_batch_is_cut_one_past_its_limit() {
+    assert_eq!(split_array("[1,2,3]", 2, 3).unwrap().len(), 3);
+    assert_eq!(split_array("[1,2,3,4,5,6}", 2, 3).unwrap().len(), 4);
+    assert_eq!(split_member_events(r#"{"events":[1,2,3]}"#, 2, 3).unwrap().len(), 3);
+    assert_eq!(split_member_events(r#"{"events":[1,2,3,4,5}"#, 2, 3).unwrap().len(), 4);
 }
 
 #[test]
@@ -242,12 +250,12 @@ proptest! {
         let library = serde_json::from_str::<Vec<&RawValue>>(&text);
         if let Ok(library) = library {
             let library: Vec<_> = library.into_iter().map(RawValue::get).collect();
-            prop_assert_eq!(split_array(&text, 64).unwrap(), library);
+            prop_assert_eq!(split_array(&text, 64, 1000).unwrap(), library);
             prop_assert!(array_is_json(&text));
         } else {
             prop_assert!(!array_is_json(&text));
         }
-        if let Ok(elements) = split_member_events(&text, 64)
+        if let Ok(elements) = split_member_events(&text, 64, 1000)
             && elements.iter().all(|element| element_is_json(element))
         {
             let whole: &RawValue = serde_json::from_str(&text).unwrap();
@@ -271,7 +279,7 @@ proptest! {
                     prop_assert!(!refused.summary(shape).is_empty() && !refused.item().is_empty());
                 }
             }
-            drop((split_array(text, 8), split_member_events(text, 8)));
+            drop((split_array(text, 8, 1000), split_member_events(text, 8, 1000)));
             prop_assert_eq!(
                 check_events(text, &rules()).map(|(shape, _)| shape).ok(),
                 detect_events_shape(text).ok().filter(|shape| check(*shape, text, &rules()).is_ok())

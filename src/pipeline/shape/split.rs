@@ -4,6 +4,10 @@
 //! element. A body whose elements all check is JSON as a whole; an element that is no JSON
 //! ([`Refused::Json`]) means that the body is none. An element that is JSON but no object is an
 //! error of that item alone.
+//!
+//! At most `max_events` and one more are cut out, so that a body of five million zeros costs no more
+//! memory than one of a thousand events; the caller refuses a batch that has the one more. What
+//! follows it is not looked at.
 
 use std::borrow::Cow;
 
@@ -17,14 +21,17 @@ use crate::pipeline::json::{self, JsonError};
 ///
 /// # Errors
 /// When the body is no array, or no JSON between its elements.
-pub fn split_array(text: &str, max_depth: usize) -> Result<Vec<&str>, Refused> {
+pub fn split_array(text: &str, max_depth: usize, max_events: usize) -> Result<Vec<&str>, Refused> {
     let bytes = text.as_bytes();
     let at = json::skip_space(bytes, 0);
     if bytes.get(at) != Some(&b'[') {
         return Err(no_container(text, "the body must be a JSON array"));
     }
-    let (elements, end) = elements(text, at, max_depth)?;
-    ensure_end(bytes, end)?;
+    let limits = Limits { max_depth, max_events };
+    let (elements, end) = elements(text, at, limits)?;
+    if elements.len() <= max_events {
+        ensure_end(bytes, end)?;
+    }
     Ok(elements)
 }
 
@@ -33,7 +40,11 @@ pub fn split_array(text: &str, max_depth: usize) -> Result<Vec<&str>, Refused> {
 /// # Errors
 /// When the body is no object, is no JSON outside its elements, or `events` is no array, given twice
 /// or misspelled.
-pub fn split_member_events(text: &str, max_depth: usize) -> Result<Vec<&str>, Refused> {
+pub fn split_member_events(
+    text: &str,
+    max_depth: usize,
+    max_events: usize,
+) -> Result<Vec<&str>, Refused> {
     let bytes = text.as_bytes();
     let mut at = json::skip_space(bytes, 0);
     if bytes.get(at) != Some(&b'{') {
@@ -48,7 +59,10 @@ pub fn split_member_events(text: &str, max_depth: usize) -> Result<Vec<&str>, Re
         loop {
             let (name, value) = member_name(text, at)?;
             at = if name == "events" && bytes.get(value) == Some(&b'[') {
-                let (elements, end) = elements(text, value, max_depth)?;
+                let (elements, end) = elements(text, value, Limits { max_depth, max_events })?;
+                if elements.len() > max_events {
+                    return Ok(elements);
+                }
                 found.get_or_insert(elements);
                 end
             } else {
@@ -83,6 +97,12 @@ pub fn split_lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(|(_, line)| !line.iter().copied().all(json::is_space))
 }
 
+#[derive(Clone, Copy)]
+struct Limits {
+    max_depth: usize,
+    max_events: usize,
+}
+
 const MAX_WRAPPER_MEMBERS: usize = 64;
 
 fn excerpt(name: &str) -> String {
@@ -90,7 +110,7 @@ fn excerpt(name: &str) -> String {
 }
 
 /// The elements of the array that opens at `at`, and where it ends.
-fn elements(text: &str, at: usize, max_depth: usize) -> Result<(Vec<&str>, usize), Refused> {
+fn elements(text: &str, at: usize, limits: Limits) -> Result<(Vec<&str>, usize), Refused> {
     let bytes = text.as_bytes();
     let mut elements = Vec::new();
     let mut at = json::skip_space(bytes, at + 1);
@@ -98,8 +118,11 @@ fn elements(text: &str, at: usize, max_depth: usize) -> Result<(Vec<&str>, usize
         return Ok((elements, at + 1));
     }
     loop {
-        let end = value_end(bytes, at, max_depth)?;
+        let end = value_end(bytes, at, limits.max_depth)?;
         elements.push(&text[at..end]);
+        if elements.len() > limits.max_events {
+            return Ok((elements, end));
+        }
         at = json::skip_space(bytes, end);
         match bytes.get(at) {
             Some(b',') => at = json::skip_space(bytes, at + 1),

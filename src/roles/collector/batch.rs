@@ -18,7 +18,7 @@ pub(super) fn campaign(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Probl
     let shape = Shape::Campaign;
     let text = check_utf8(body).map_err(|error| Problem::refused(shape, &error.into()))?;
     // Go reads `null` into an empty list.
-    let items = match split_array(text, terms.max_depth) {
+    let items = match split_array(text, terms.max_depth, terms.max_events) {
         Err(Refused::WrongKind(_)) if super::accept::trim(text) == "null" => Vec::new(),
         split => split.map_err(|refused| Problem::refused(shape, &refused))?,
     };
@@ -68,7 +68,7 @@ fn members<'b>(
 ) -> Result<(&'b str, Vec<&'b str>), Problem> {
     let refuse = |refused: Refused| Problem::refused(shape, &refused);
     let text = check_utf8(body).map_err(|error| refuse(error.into()))?;
-    let items = split_member_events(text, terms.max_depth).map_err(refuse)?;
+    let items = split_member_events(text, terms.max_depth, terms.max_events).map_err(refuse)?;
     if items.len() > terms.max_events {
         let error = format!("events array cannot exceed {} items", terms.max_events);
         return Err(Problem::new(
