@@ -4,6 +4,8 @@ mod checkpoints;
 mod directory_store;
 pub mod sqlite;
 pub mod state;
+mod store;
 
 pub use checkpoints::Checkpoints;
 pub use directory_store::DirectoryStore;
+pub use store::{Options as StoreOptions, StoreDb};

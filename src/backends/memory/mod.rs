@@ -4,7 +4,9 @@
 pub mod faults;
 mod object_store;
 mod state;
+mod store;
 
 pub use faults::{Faults, Faulty};
 pub use object_store::MemoryObjectStore;
 pub use state::MemoryState;
+pub use store::store;

@@ -4,7 +4,10 @@
 //! suites assert nothing about time and wait for nothing but the calls themselves.
 
 pub mod object_store;
+pub mod samples;
+pub mod sink;
 pub mod state;
+pub mod store;
 
 use std::fmt::Debug;
 
