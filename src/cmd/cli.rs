@@ -9,12 +9,19 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Environment;
 
+use super::blacklist::Blacklist;
 use super::completions::Completions;
 use super::config::Config;
 use super::context::{Context, Globals};
+use super::dlq::Dlq;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
+use super::replay::Replay;
+use super::send::Send;
+use super::stats::Stats;
+use super::status::Status;
 use super::ui::Output;
+use super::verify::Verify;
 
 /// Collect, archive, deduplicate, store and query events, and prove that none was lost
 #[derive(Debug, Parser)]
@@ -38,6 +45,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Send(Send),
+    Stats(Stats),
+    Status(Status),
+    Blacklist(Blacklist),
+    Replay(Replay),
+    Verify(Verify),
+    Dlq(Dlq),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -46,6 +60,13 @@ enum Command {
 impl Command {
     fn run(self, context: &Context) -> CmdResult {
         match self {
+            Self::Send(leaf) => leaf.run(context),
+            Self::Stats(leaf) => leaf.run(context),
+            Self::Status(leaf) => leaf.run(context),
+            Self::Blacklist(parent) => parent.run(context),
+            Self::Replay(leaf) => leaf.run(context),
+            Self::Verify(leaf) => leaf.run(context),
+            Self::Dlq(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context),
             Self::Man(leaf) => leaf.run(context),

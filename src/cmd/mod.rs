@@ -4,13 +4,21 @@
 //! it reaches the data through [`session::Session`], runs a job and prints what the job returned
 //! through [`ui::Ui`]. stdout is data, stderr is talk.
 
+mod ask;
+mod blacklist;
 pub mod cli;
 mod completions;
 mod config;
 pub mod context;
+mod dlq;
 pub mod error;
 mod man;
+mod replay;
+mod send;
 pub mod session;
+mod stats;
+mod status;
 pub mod ui;
+mod verify;
 
 pub use cli::main;

@@ -22,6 +22,8 @@ pub enum BlacklistRequest {
         reason: Option<String>,
         /// How long, in milliseconds; for good where absent.
         ttl_ms: Option<u64>,
+        /// Until when, where no duration is given.
+        until: Option<Timestamp>,
         /// Change nothing, only say what would change.
         dry_run: bool,
     },
@@ -99,15 +101,21 @@ impl Job for Blacklist {
         _cancel: CancellationToken,
     ) -> Result<BlacklistResponse, JobError> {
         match request {
-            BlacklistRequest::Add { target, reason, ttl_ms, dry_run } => {
+            BlacklistRequest::Add { target, reason, ttl_ms, until, dry_run } => {
                 refuse_trusted(context, &target)?;
                 let now = context.ports.clock.now();
+                let end = ttl_ms.map(|ttl| now.plus(Duration::from_millis(ttl))).or(until);
+                if end.is_some_and(|end| end <= now) {
+                    return Err(JobError::Request(format!(
+                        "a rule for {target} until then is over"
+                    )));
+                }
                 let rule = Rule {
                     target,
                     reason,
                     source: RuleSource::Operator,
                     created_at: now,
-                    expires_at: ttl_ms.map(|ttl| now.plus(Duration::from_millis(ttl))),
+                    expires_at: end,
                 };
                 add(context, rule, dry_run).await
             }

@@ -1,0 +1,188 @@
+//! A collector as the target: NDJSON over HTTP, one request for each address in a batch.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::RETRY_AFTER;
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use crate::cmd::error::{CmdError, Kind};
+use crate::jobs::send::{SendLine, SendResponse};
+use crate::runtime::shutdown::CancellationToken;
+use crate::runtime::tasks;
+
+const PATH: &str = "/events/ndjson";
+/// Tries of one request while the collector says that it has no room.
+const TRIES: u32 = 10;
+
+/// A collector's address and the open connection to it.
+pub(super) struct Collector {
+    host: String,
+    port: u16,
+    sender: Option<SendRequest<Full<Bytes>>>,
+    run: String,
+    sent: u64,
+}
+
+/// What the route answers.
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    count: u64,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    results: Vec<Item>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Item {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    line: Option<u64>,
+}
+
+impl Collector {
+    pub(super) fn open(url: &str) -> Result<Self, CmdError> {
+        let refuse = || CmdError::usage(format!("{url:?} is no URL like http://localhost:8080"));
+        let uri: Uri = url.parse().map_err(|_| refuse())?;
+        if uri.scheme_str() != Some("http") {
+            return Err(refuse());
+        }
+        let host = uri.host().ok_or_else(refuse)?.to_owned();
+        let run = uuid::Uuid::now_v7().simple().to_string();
+        Ok(Self { host, port: uri.port_u16().unwrap_or(80), sender: None, run, sent: 0 })
+    }
+
+    /// Sends a batch. Each line keeps its address: a request has one, so the lines of a batch are
+    /// parted by address and keep their order within it.
+    pub(super) async fn send(
+        &mut self,
+        lines: Vec<SendLine>,
+        total: &mut SendResponse,
+        cancel: &CancellationToken,
+    ) -> Result<(), CmdError> {
+        let mut by_address: BTreeMap<Option<IpAddr>, Vec<SendLine>> = BTreeMap::new();
+        for line in lines {
+            by_address.entry(line.client_ip).or_default().push(line);
+        }
+        for (address, lines) in by_address {
+            if cancel.is_cancelled() {
+                break;
+            }
+            let answer = self.send_some(address, &lines).await?;
+            total.accepted += answer.count;
+            for item in answer.results.into_iter().filter(|item| item.status == "rejected") {
+                let at = item.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
+                let line = at.and_then(|at| lines.get(at)).map_or(0, |line| line.line);
+                total.reject(line, item.error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_some(
+        &mut self,
+        address: Option<IpAddr>,
+        lines: &[SendLine],
+    ) -> Result<Answer, CmdError> {
+        let mut body = Vec::with_capacity(lines.iter().map(|line| line.event.len() + 1).sum());
+        for line in lines {
+            // An event's own line feeds are white space between its members.
+            body.extend(line.event.bytes().map(|byte| if byte == b'\n' { b' ' } else { byte }));
+            body.push(b'\n');
+        }
+        let body = Bytes::from(body);
+        self.sent += 1;
+        // What is sent again after a lost answer gets the same ids.
+        let key = format!("send-{}-{}", self.run, self.sent);
+        let mut last = None;
+        for _ in 0..TRIES {
+            match self.post(address, &key, body.clone()).await {
+                Ok((status, _, answer)) if status == StatusCode::ACCEPTED => return Ok(answer),
+                Ok((status, wait, answer)) if may_pass(status) => {
+                    last = Some(refused(status, &answer));
+                    tokio::time::sleep(wait).await;
+                }
+                // A batch in which nothing was right is refused as a whole, each line by name.
+                Ok((_, _, answer)) if !answer.results.is_empty() => return Ok(answer),
+                Ok((status, _, answer)) => return Err(refused(status, &answer)),
+                Err(error) => {
+                    self.sender = None;
+                    last = Some(error);
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| CmdError::failed("nothing was sent")))
+    }
+
+    async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, CmdError> {
+        if let Some(sender) = self.sender.take().filter(|sender| !sender.is_closed()) {
+            return Ok(sender);
+        }
+        let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let socket = TcpStream::connect((host, self.port)).await;
+        let socket = socket.map_err(|error| self.unreachable(error))?;
+        let (sender, connection) =
+            handshake(TokioIo::new(socket)).await.map_err(|error| self.unreachable(error))?;
+        // How the connection ended is seen by the requests on it.
+        drop(tasks::spawn("send-client", async move { drop(connection.await) }));
+        Ok(sender)
+    }
+
+    fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> CmdError {
+        let what = format!("cannot reach the collector at {}:{}", self.host, self.port);
+        CmdError::caused(Kind::Unavailable, what, error)
+    }
+
+    async fn post(
+        &mut self,
+        address: Option<IpAddr>,
+        key: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Duration, Answer), CmdError> {
+        let mut sender = self.connect().await?;
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(PATH)
+            .header("host", format!("{}:{}", self.host, self.port))
+            .header("content-type", "application/x-ndjson")
+            .header("idempotency-key", key);
+        if let Some(address) = address {
+            request = request.header("x-forwarded-for", address.to_string());
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| CmdError::caused(Kind::Bug, "a request cannot be made", error))?;
+        let gone = |error: hyper::Error| self.unreachable(error);
+        let response = sender.send_request(request).await.map_err(gone)?;
+        let status = response.status();
+        let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wait = seconds.and_then(|text| text.parse().ok()).unwrap_or(1);
+        let text = response.into_body().collect().await.map_err(gone)?.to_bytes();
+        self.sender = Some(sender);
+        let answer = serde_json::from_slice(&text).unwrap_or_default();
+        Ok((status, Duration::from_secs(wait), answer))
+    }
+}
+
+const fn may_pass(status: StatusCode) -> bool {
+    matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn refused(status: StatusCode, answer: &Answer) -> CmdError {
+    let kind = if may_pass(status) { Kind::Unavailable } else { Kind::Failed };
+    let reason = answer.error.as_deref().unwrap_or("no reason given");
+    CmdError::new(kind, format!("the collector answered {status}: {reason}"))
+}

@@ -1,0 +1,189 @@
+//! `evp send`: events from a file or stdin, into a data directory or to a collector.
+
+mod http;
+mod input;
+
+use std::path::PathBuf;
+
+use crate::jobs::NoProgress;
+use crate::jobs::send::{Send as Job, SendRequest, SendResponse};
+use crate::jobs::{JobProgress, ProgressSink};
+use crate::model::Shape;
+use crate::runtime::shutdown::CancellationToken;
+
+use super::context::Context;
+use super::error::{CmdError, CmdResult, Finish, Kind};
+use super::session::Session;
+use super::ui::{Progress, Ui};
+use http::Collector;
+use input::Input;
+
+/// Send events, one JSON object a line; exit 3 where some were rejected
+///
+/// Goes into the data directory, through the server that works on it where there is one, or to a
+/// collector with --url. On a directory that no server works on, the pipeline runs afterwards until
+/// everything has ended.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  evp send events.ndjson
+  zcat events.ndjson.gz | evp send -
+  evp send web-events.ndjson --ip-field ip      lines of {\"ip\":…,\"event\":{…}}
+  evp send events.ndjson --url http://localhost:8080")]
+pub(super) struct Send {
+    /// A file of one event a line; - is stdin
+    file: PathBuf,
+    /// Send to this collector instead of the data directory
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The lines are objects; this member is the client's address, and `event` the event
+    #[arg(long, value_name = "NAME")]
+    ip_field: Option<String>,
+    /// The shape of the events; told by their members where absent
+    #[arg(long, value_enum)]
+    shape: Option<ShapeArg>,
+    /// Events sent together
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    batch: u64,
+    /// On a stopped directory: do not run the pipeline afterwards
+    #[arg(long)]
+    no_drain: bool,
+}
+
+/// Client contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum ShapeArg {
+    /// `event_type`, `user_id`, `campaign_id`
+    Campaign,
+    /// `type`, `payload`
+    Typed,
+    /// `event_name`, `timestamp` in seconds
+    NamedV1,
+    /// `event_name`, `timestamp` in seconds or milliseconds
+    Named,
+}
+
+impl ShapeArg {
+    const fn shape(self) -> Shape {
+        match self {
+            Self::Campaign => Shape::Campaign,
+            Self::Typed => Shape::Typed,
+            Self::NamedV1 => Shape::NamedV1,
+            Self::Named => Shape::Named,
+        }
+    }
+}
+
+impl Send {
+    pub(super) fn run(self, context: &Context) -> CmdResult {
+        if self.url.is_some() && self.shape.is_some() {
+            return Err(CmdError::usage("--shape is for the data directory; a collector tells it"));
+        }
+        let total = context.block_on(async |cancel| {
+            let progress = context.ui.progress("send");
+            match &self.url {
+                Some(url) => {
+                    let mut collector = Collector::open(url)?;
+                    self.to_collector(&mut collector, &progress, &cancel).await
+                }
+                None => self.to_directory(context, &progress, &cancel).await,
+            }
+        })?;
+        print(&context.ui, &total)?;
+        Ok(Finish::from_good(total.rejected == 0))
+    }
+
+    fn input(&self) -> Result<Input, CmdError> {
+        Input::open(&self.file, self.ip_field.clone(), usize::try_from(self.batch).unwrap_or(1000))
+    }
+
+    async fn to_directory(
+        &self,
+        context: &Context,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<SendResponse, CmdError> {
+        let mut input = self.input()?;
+        let session = Session::open(context).await?;
+        let mut total = SendResponse::default();
+        let mut failed = None;
+        while let Some(lines) = input.next(&mut total)? {
+            let shape = self.shape.map(ShapeArg::shape);
+            let request = SendRequest { lines, shape };
+            match session.run::<Job>(request, &NoProgress, cancel.clone()).await {
+                Ok(answer) => total.add(answer),
+                Err(error) => failed = Some(error),
+            }
+            report(progress, &total);
+            if failed.is_some() || cancel.is_cancelled() {
+                break;
+            }
+        }
+        let drained = if failed.is_none() && !self.no_drain && !cancel.is_cancelled() {
+            session.drain(cancel.clone()).await
+        } else {
+            Ok(())
+        };
+        session.close().await?;
+        drained?;
+        ended(total, failed, cancel)
+    }
+
+    async fn to_collector(
+        &self,
+        collector: &mut Collector,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<SendResponse, CmdError> {
+        let mut input = self.input()?;
+        let mut total = SendResponse::default();
+        while let Some(lines) = input.next(&mut total)? {
+            if let Err(error) = collector.send(lines, &mut total, cancel).await {
+                return ended(total, Some(error), cancel);
+            }
+            report(progress, &total);
+            if cancel.is_cancelled() {
+                break;
+            }
+        }
+        ended(total, None, cancel)
+    }
+}
+
+fn report(progress: &Progress, total: &SendResponse) {
+    let done = total.accepted + total.rejected;
+    progress.report(JobProgress { done, total: None, message: "events".to_owned() });
+}
+
+/// The numbers, or why it ended early, with what was accepted before.
+fn ended(
+    total: SendResponse,
+    failed: Option<CmdError>,
+    cancel: &CancellationToken,
+) -> Result<SendResponse, CmdError> {
+    let hint = format!("{} events were accepted before", total.accepted);
+    match failed {
+        Some(error) => Err(error.hint(hint)),
+        None if cancel.is_cancelled() => {
+            Err(CmdError::new(Kind::Interrupted, "interrupted").hint(hint))
+        }
+        None => Ok(total),
+    }
+}
+
+fn print(ui: &Ui, total: &SendResponse) -> Result<(), CmdError> {
+    ui.show(total, |ui| {
+        let mut rows = vec![
+            vec!["accepted".to_owned(), total.accepted.to_string()],
+            vec!["rejected".to_owned(), total.rejected.to_string()],
+        ];
+        for (reason, count) in &total.reasons {
+            rows.push(vec![format!("  {reason}"), count.to_string()]);
+        }
+        ui.table(&["events", "count"], rows)?;
+        for line in &total.first_rejected {
+            ui.warn(format!("line {}: {}", line.line, line.reason));
+        }
+        Ok(())
+    })
+}
