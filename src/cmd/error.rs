@@ -291,6 +291,8 @@ impl From<RoleError> for CmdError {
             RoleError::Setting(_) => Kind::Config,
             RoleError::Port { source, .. } => kind_of(source),
             RoleError::Bind { .. } => Kind::Failed,
+            RoleError::Task { .. } => Kind::Bug,
+            RoleError::NotDrained { .. } => Kind::Unavailable,
         };
         Self::new(kind, error)
     }

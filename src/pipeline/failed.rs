@@ -14,19 +14,45 @@ use crate::model::{
 /// Longest cause in a header, in bytes.
 const MAX_REASON_BYTES: usize = 4096;
 const RESTORED: &str = "evp-restored";
+/// On retries: the topic to which the record goes back.
+const RETRY_TOPIC: &str = "evp-retry-topic";
+
+fn other<'h>(headers: &'h Headers, wanted: &str) -> Option<&'h str> {
+    let mut found = headers.iter().filter(|(name, _)| match name {
+        HeaderName::Other(other) => &**other == wanted,
+        _ => false,
+    });
+    found.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
+}
+
+/// The topic in which a waiting record failed.
+#[must_use]
+pub fn retry_topic(headers: &Headers) -> Option<&str> {
+    other(headers, RETRY_TOPIC)
+}
 
 /// Whether the record's event was accepted by another installation and came from its archive.
 #[must_use]
 pub fn is_restored(headers: &Headers) -> bool {
-    headers.iter().any(|(name, value)| {
-        matches!(name, HeaderName::Other(other) if &**other == RESTORED) && value == "1"
-    })
+    other(headers, RESTORED) == Some("1")
 }
 
 /// The headers of a failed record: its own, with an origin and a time of receipt even where a
 /// foreign producer gave none, and where it failed first.
 fn failed_headers(failed: &ConsumedRecord, envelope: &Envelope, cause: &Cause<'_>) -> Headers {
     let mut headers = failed.record.headers.clone();
+    if envelope.attempts == 0 {
+        // A first failure: what an earlier life of a redriven event left behind does not count.
+        for name in [
+            HeaderName::OriginalTopic,
+            HeaderName::OriginalPartition,
+            HeaderName::OriginalOffset,
+            HeaderName::FirstFailedAt,
+            HeaderName::FailedAt,
+        ] {
+            headers.remove(&name);
+        }
+    }
     let mut default = |name: HeaderName, value: String| {
         if headers.get(&name).is_none() {
             headers.set(name, value);
@@ -83,6 +109,7 @@ pub fn retry_record(failed: &ConsumedRecord, cause: &Cause<'_>, due: Timestamp) 
     headers.set(HeaderName::Attempts, attempts);
     headers.set(HeaderName::NotBefore, due.to_string());
     headers.set(HeaderName::LastRetryAt, cause.at.to_string());
+    headers.set(HeaderName::Other(RETRY_TOPIC.into()), failed.topic.to_string());
     Record { timestamp: cause.at, headers, ..failed.record.clone() }
 }
 
@@ -91,6 +118,7 @@ pub fn retry_record(failed: &ConsumedRecord, cause: &Cause<'_>, due: Timestamp) 
 pub fn due_record(waiting: &Record, now: Timestamp) -> Record {
     let mut record = waiting.clone();
     record.headers.remove(&HeaderName::NotBefore);
+    record.headers.remove(&HeaderName::Other(RETRY_TOPIC.into()));
     record.timestamp = now;
     record
 }

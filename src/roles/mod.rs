@@ -1,13 +1,25 @@
 //! What runs until stopped: one struct a role, with `build` (checks, connects, binds; starts
 //! nothing) and `run` (ends when drained).
 
+pub mod archiver;
 pub mod collector;
+mod feed;
+pub mod launch;
+mod outbox;
+pub mod processor;
 pub mod query;
+pub mod retrier;
+mod suspects;
+mod voice;
+pub mod worker;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use feed::{Ending, Stop};
+
+use crate::model::{HeaderName, Record};
 use crate::ports::Ports;
 use crate::runtime::health::Health;
 use crate::settings::Settings;
@@ -117,7 +129,30 @@ pub enum RoleError {
         #[source]
         source: crate::ports::Error,
     },
+    /// A task of a role panicked.
+    #[error("{role} broke off")]
+    Task {
+        /// Which role.
+        role: Role,
+        /// The panic.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+    /// What was accepted could not be brought to its end.
+    #[error("{records} records are not finished; {reason}")]
+    NotDrained {
+        /// How many, over all groups.
+        records: u64,
+        /// What the roles wait for.
+        reason: String,
+    },
     /// A setting does not fit what was found.
     #[error("{0}")]
     Setting(String),
+}
+
+/// Whether a replay sent this record; one in the raw topic is not archived again and not a new
+/// acceptance.
+fn is_replayed(record: &Record) -> bool {
+    record.headers.get(&HeaderName::ReplayId).is_some()
 }

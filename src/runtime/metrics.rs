@@ -29,6 +29,43 @@ pub const COLLECTOR_IN_FLIGHT_BYTES: &str = "evp_collector_in_flight_bytes";
 /// 2xx answers by what they stand on, `durability`.
 pub const COLLECTOR_ACKNOWLEDGED: &str = "evp_collector_acknowledged_total";
 
+/// Events by what finally became of them, `outcome`.
+pub const EVENTS: &str = "evp_events_total";
+/// Copies of events that had their outcome already.
+pub const REDELIVERED: &str = "evp_redelivered_total";
+/// The books by `outcome`, as the store keeps them.
+pub const BOOKS: &str = "evp_books";
+/// Records that a `group` has not finished in a `topic`.
+pub const LAG: &str = "evp_lag_records";
+/// Records that retention or damage took before a `role` read them.
+pub const GAP_RECORDS: &str = "evp_gap_records_total";
+/// Times a `role` joined its group again because nothing moved.
+pub const STUCK: &str = "evp_stuck_consumers_total";
+/// Events judged by `verdict`.
+pub const PROCESSOR_JUDGED: &str = "evp_processor_judged_total";
+/// Addresses banned because they crossed the limit.
+pub const PROCESSOR_BANS: &str = "evp_processor_bans_total";
+/// Objects that the archiver created.
+pub const ARCHIVER_OBJECTS: &str = "evp_archiver_objects_total";
+/// Records in objects that the archiver created.
+pub const ARCHIVER_RECORDS: &str = "evp_archiver_records_total";
+/// Bytes of objects that the archiver created.
+pub const ARCHIVER_BYTES: &str = "evp_archiver_bytes_total";
+/// Objects found under their key and taken over.
+pub const ARCHIVER_ADOPTED: &str = "evp_archiver_adopted_total";
+/// Damaged objects found under a key that the archiver needed.
+pub const ARCHIVER_DAMAGED: &str = "evp_archiver_damaged_total";
+/// Transactions of the worker.
+pub const WORKER_BATCHES: &str = "evp_worker_batches_total";
+/// Events that failed alone, by `reason`: `data` or `transient`.
+pub const WORKER_FAILED: &str = "evp_worker_failed_total";
+/// Dead letters that the store could not index and that only their topic holds.
+pub const WORKER_UNINDEXED: &str = "evp_worker_unindexed_total";
+/// Events that the retrier put back.
+pub const RETRIER_REPUBLISHED: &str = "evp_retrier_republished_total";
+/// Events that wait in the retrier.
+pub const RETRIER_WAITING: &str = "evp_retrier_waiting";
+
 /// Makes the Prometheus text of everything counted so far.
 type Render = Box<dyn Fn() -> String + Send + Sync>;
 

@@ -1,0 +1,326 @@
+//! A role's membership in its group: polling, waiting without losing the membership, committing,
+//! and noticing that nothing moves.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::voice::Voice;
+use super::{Role, RoleDeps, RoleError};
+use crate::model::{GroupId, Topic};
+use crate::pipeline::lag;
+use crate::ports::{
+    Assignment, Consumer, Error, EventLog, Fetched, Kind, Polled, Progress, Result as PortResult,
+};
+use crate::runtime::metrics as names;
+use crate::runtime::shutdown::CancellationToken;
+
+/// Longest time between two polls of a waiting role.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// Lag without progress for so long, while nothing is waited for, is a stuck consumer.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// How a role ends once it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With what it has in hand: somebody else goes on with the rest.
+    InHand,
+    /// When nothing more comes: the whole pipeline is in this process and its sources are still.
+    Drained,
+}
+
+/// When a role ends, and how.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Cancelled when it shall end.
+    pub shutdown: CancellationToken,
+    /// How.
+    pub ending: Ending,
+}
+
+impl Stop {
+    pub(super) fn is_asked(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
+    /// Whether a role that was told to end does so before reading on.
+    pub(super) fn is_now(&self) -> bool {
+        self.is_asked() && self.ending == Ending::InHand
+    }
+}
+
+/// What a role's next step is about.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Records came.
+    Records(Vec<Fetched>),
+    /// These are about to go: commit what is done.
+    Revoking(Vec<Assignment>),
+    /// These are gone: forget what is in hand.
+    Lost(Vec<Assignment>),
+    /// Nothing within the wait.
+    Idle,
+}
+
+/// One role's membership.
+#[derive(Debug)]
+pub(super) struct Feed {
+    role: Role,
+    log: Arc<dyn EventLog>,
+    group: GroupId,
+    topics: Vec<Topic>,
+    consumer: Box<dyn Consumer>,
+    stash: VecDeque<Polled>,
+    pub(super) voice: Voice,
+    pub(super) stop: Stop,
+    moved_at: Instant,
+    is_held: bool,
+}
+
+impl Feed {
+    /// Joins the group, waiting for the log as long as it takes; `None` when stopped before.
+    pub(super) async fn join(
+        role: Role,
+        deps: &RoleDeps,
+        mut voice: Voice,
+        (group, topics): (GroupId, Vec<Topic>),
+        stop: Stop,
+    ) -> Result<Option<Self>, RoleError> {
+        let log = Arc::clone(&deps.ports.log);
+        let consumer = loop {
+            match log.consumer(&group, &topics).await {
+                Ok(consumer) => break consumer,
+                Err(error) => {
+                    let wait = wait_or_end(role, &mut voice, "join its group", error)?;
+                    if stop.is_asked() || !sleep(wait, &stop).await {
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        voice.works();
+        voice.ready();
+        Ok(Some(Self {
+            role,
+            log,
+            group,
+            topics,
+            consumer,
+            stash: VecDeque::new(),
+            voice,
+            stop,
+            moved_at: Instant::now(),
+            is_held: false,
+        }))
+    }
+
+    /// The next step, within `wait`. Errors of the log are waited out.
+    pub(super) async fn next(&mut self, max: usize, wait: Duration) -> Result<Step, RoleError> {
+        let polled = match self.stash.pop_front() {
+            Some(polled) => polled,
+            None => match self.consumer.poll(max, wait).await {
+                Ok(polled) => {
+                    self.voice.works();
+                    polled
+                }
+                Err(error) => {
+                    let wait = wait_or_end(self.role, &mut self.voice, "read its topics", error)?;
+                    self.wait_out(wait).await;
+                    return Ok(Step::Idle);
+                }
+            },
+        };
+        Ok(match polled {
+            Polled::Records(fetched) => {
+                self.moved_at = Instant::now();
+                Step::Records(fetched)
+            }
+            Polled::Revoking(gone) => Step::Revoking(gone),
+            Polled::Lost(gone) => Step::Lost(gone),
+            Polled::Assigned(assigned) => {
+                tracing::debug!(role = %self.role, partitions = assigned.len(), "assigned");
+                Step::Idle
+            }
+            Polled::Gap { at, from, to } => {
+                tracing::error!(
+                    role = %self.role, partition = %at, from = from.0, to = to.0,
+                    "records are gone that this role has not read: retention or damage passed it"
+                );
+                let missed = u64::try_from(to.0 - from.0).unwrap_or(0);
+                metrics::counter!(names::GAP_RECORDS, "role" => self.role.as_str())
+                    .increment(missed);
+                Step::Idle
+            }
+            Polled::Idle => Step::Idle,
+        })
+    }
+
+    /// Repeats an operation in place until it works, for as long as it takes; `None` when stopped
+    /// while it does not.
+    pub(super) async fn insist<T, F>(
+        &mut self,
+        doing: &str,
+        mut operation: impl FnMut() -> F,
+    ) -> Result<Option<T>, RoleError>
+    where
+        F: Future<Output = PortResult<T>>,
+    {
+        loop {
+            match operation().await {
+                Ok(done) => {
+                    self.voice.works();
+                    return Ok(Some(done));
+                }
+                Err(error) => {
+                    if !self.pause(doing, error).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits after a failure, paused, keeping the membership; `false` when stopped meanwhile.
+    pub(super) async fn pause(&mut self, doing: &str, error: Error) -> Result<bool, RoleError> {
+        let wait = wait_or_end(self.role, &mut self.voice, doing, error)?;
+        if self.stop.is_asked() {
+            return Ok(false);
+        }
+        Ok(self.wait_out(wait).await)
+    }
+
+    /// Whether polls bring no more records for now, while the membership is kept.
+    pub(super) fn hold(&mut self, is_held: bool) {
+        if self.is_held != is_held {
+            self.is_held = is_held;
+            self.consumer.set_paused(is_held);
+        }
+    }
+
+    async fn wait_out(&mut self, wait: Duration) -> bool {
+        self.consumer.set_paused(true);
+        let end = Instant::now() + wait;
+        let mut goes_on = true;
+        while goes_on && Instant::now() < end {
+            let slice = end.saturating_duration_since(Instant::now()).min(KEEP_ALIVE);
+            goes_on = sleep(slice, &self.stop).await;
+            match self.consumer.poll(1, Duration::ZERO).await {
+                Ok(Polled::Idle) => {}
+                Ok(polled) => self.stash.push_back(polled),
+                Err(error) => tracing::debug!(role = %self.role, error = %error.chain(), "poll"),
+            }
+        }
+        self.consumer.set_paused(self.is_held);
+        self.moved_at = Instant::now();
+        goes_on
+    }
+
+    /// Commits positions whose effects are durable; `false` when stopped before it worked.
+    pub(super) async fn commit(&mut self, progress: &[Progress]) -> Result<bool, RoleError> {
+        self.moved_at = Instant::now();
+        while let Err(error) = self.consumer.commit(progress).await {
+            if !self.pause("commit its positions", error).await? {
+                return Ok(false);
+            }
+        }
+        self.voice.works();
+        Ok(true)
+    }
+
+    /// Called when idle with nothing in hand: joins again where there is lag and nothing moves.
+    pub(super) async fn watch(&mut self) -> Result<(), RoleError> {
+        if self.moved_at.elapsed() < STUCK_AFTER || self.stop.is_asked() {
+            return Ok(());
+        }
+        self.moved_at = Instant::now();
+        let readers = [(self.group.clone(), self.topics.clone())];
+        let Ok(lags) = lag::lag(&*self.log, &readers).await else { return Ok(()) };
+        let behind = lag::total(&lags);
+        if behind == 0 {
+            return Ok(());
+        }
+        tracing::warn!(
+            role = %self.role, lag = behind,
+            "no progress for {} s with records waiting; joining the group again",
+            STUCK_AFTER.as_secs()
+        );
+        metrics::counter!(names::STUCK, "role" => self.role.as_str()).increment(1);
+        self.rejoin().await
+    }
+
+    async fn rejoin(&mut self) -> Result<(), RoleError> {
+        let old = std::mem::replace(&mut self.consumer, Box::new(Left));
+        if let Err(error) = old.close().await {
+            tracing::debug!(role = %self.role, error = %error.chain(), "leaving the group");
+        }
+        self.stash.clear();
+        loop {
+            match self.log.consumer(&self.group, &self.topics).await {
+                Ok(consumer) => {
+                    self.consumer = consumer;
+                    self.voice.works();
+                    return Ok(());
+                }
+                Err(error) => {
+                    if !self.pause("join its group", error).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leaves the group.
+    pub(super) async fn close(self) {
+        if let Err(error) = self.consumer.close().await {
+            tracing::warn!(role = %self.role, error = %error.chain(), "leaving the group failed");
+        }
+    }
+}
+
+/// What stands in for a consumer between leaving and joining.
+#[derive(Debug)]
+struct Left;
+
+#[async_trait::async_trait]
+impl Consumer for Left {
+    async fn poll(&mut self, _max_records: usize, _max_wait: Duration) -> PortResult<Polled> {
+        Ok(Polled::Idle)
+    }
+
+    async fn commit(&mut self, _progress: &[Progress]) -> PortResult<()> {
+        Ok(())
+    }
+
+    fn set_paused(&mut self, _paused: bool) {}
+
+    async fn close(self: Box<Self>) -> PortResult<()> {
+        Ok(())
+    }
+}
+
+/// How long to wait after a failure; an error where waiting does not mend it.
+fn wait_or_end(
+    role: Role,
+    voice: &mut Voice,
+    doing: &str,
+    error: Error,
+) -> Result<Duration, RoleError> {
+    match error.kind() {
+        Kind::Closed | Kind::NotFound | Kind::Conflict => {
+            Err(RoleError::Port { role, source: error })
+        }
+        _ => Ok(voice.waits(doing, &error)),
+    }
+}
+
+/// Sleeps; `false` as soon as the stop is asked for.
+async fn sleep(duration: Duration, stop: &Stop) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(duration) => true,
+        () = stop.shutdown.cancelled() => false,
+    }
+}

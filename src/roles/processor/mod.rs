@@ -1,0 +1,431 @@
+//! Judges raw events: passes on, decides, or dead-letters each, and commits after that is durable.
+//!
+//! While one batch's outputs are being synced the next one is judged. A crash between the two is
+//! harmless: what was judged and not published is read again, and its own marks let it pass.
+
+mod read;
+mod write;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use metrics::Counter;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub(super) use read::panic_text;
+use read::{Readable, Unreadable};
+use write::{Counts, Outputs};
+
+use super::feed::{Feed, Step, Stop};
+use super::outbox::Outbox;
+use super::suspects::Suspects;
+use super::voice::Voice;
+use super::{Role, RoleDeps, RoleError};
+use crate::model::{ConsumedRecord, Offset, Rule};
+use crate::pipeline::client_ip::TrustedProxies;
+use crate::pipeline::rules::RuleSet;
+use crate::ports::{
+    Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
+};
+use crate::runtime::metrics as names;
+use crate::runtime::tasks;
+use crate::settings::Settings;
+
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// Wait for more while the last batch's outputs are being synced.
+const BUSY_WAIT: Duration = Duration::from_millis(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The role; see the module.
+#[derive(Debug)]
+pub struct Processor {
+    deps: RoleDeps,
+    voice: Voice,
+}
+
+impl Processor {
+    /// Prepares the role; nothing is read yet.
+    ///
+    /// # Errors
+    /// None at present; the other roles' builders have some.
+    pub fn build(deps: &RoleDeps) -> Result<Self, RoleError> {
+        Ok(Self { deps: deps.clone(), voice: Voice::new(Role::Processor, deps) })
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// When a port fails in a way that waiting does not mend.
+    pub async fn run(self, stop: Stop) -> Result<(), RoleError> {
+        let settings = Arc::clone(&self.deps.settings);
+        let reads = (settings.groups.processor.clone(), vec![settings.topics.raw.clone()]);
+        let feed = Feed::join(Role::Processor, &self.deps, self.voice, reads, stop).await?;
+        let Some(mut feed) = feed else { return Ok(()) };
+        let in_hand = settings.processor.batch_size.saturating_mul(2);
+        let state = Arc::clone(&self.deps.ports.state);
+        let suspects = feed.insist("read its marker", || Suspects::start(&*state, in_hand)).await?;
+        let Some(suspects) = suspects else { return Ok(()) };
+        let mut running = Running::new(&self.deps, feed, suspects);
+        running.work().await?;
+        if let Err(error) = Suspects::end(&*state).await {
+            tracing::warn!(error = %error.chain(), "the processor's marker stays");
+        }
+        running.feed.close().await;
+        Ok(())
+    }
+}
+
+/// Outputs on their way and the position that follows them.
+struct InFlight {
+    append: JoinHandle<(Outbox, PortResult<()>)>,
+    progress: Vec<Progress>,
+    counts: Counts,
+    reprocessed: u64,
+    records: usize,
+}
+
+struct Running {
+    feed: Feed,
+    ports: Ports,
+    settings: Arc<Settings>,
+    proxies: TrustedProxies,
+    limits: Limits,
+    rules: RuleSet,
+    rules_read_at: Option<Instant>,
+    swept_at: Instant,
+    suspects: Suspects,
+    in_flight: Option<InFlight>,
+    metrics: Metrics,
+}
+
+impl Running {
+    fn new(deps: &RoleDeps, feed: Feed, suspects: Suspects) -> Self {
+        let settings = Arc::clone(&deps.settings);
+        let section = &settings.processor;
+        let limits = Limits {
+            mark_ttl: section.dedup_ttl.0,
+            per_minute: (section.ip_rate_limit_per_min > 0)
+                .then_some(section.ip_rate_limit_per_min),
+            ban: (!section.ban.0.is_zero()).then_some(section.ban.0),
+        };
+        Self {
+            feed,
+            ports: deps.ports.clone(),
+            proxies: TrustedProxies::new(&settings.http.trusted_proxies),
+            limits,
+            rules: RuleSet::default(),
+            rules_read_at: None,
+            swept_at: Instant::now(),
+            suspects,
+            in_flight: None,
+            metrics: Metrics::new(),
+            settings,
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), RoleError> {
+        let batch_size = self.settings.processor.batch_size.max(1);
+        loop {
+            if self.feed.stop.is_now() {
+                return self.settle().await.map(|_| ());
+            }
+            let is_busy = self.in_flight.is_some() || self.feed.stop.is_asked();
+            let wait = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
+            match self.feed.next(batch_size, wait).await? {
+                Step::Records(fetched) => {
+                    for step in self.suspects.steps(fetched) {
+                        if !self.take(step).await? {
+                            return Ok(());
+                        }
+                    }
+                }
+                Step::Revoking(_) | Step::Lost(_) => {
+                    if !self.settle().await? {
+                        return Ok(());
+                    }
+                }
+                Step::Idle => {
+                    if !self.settle().await? || self.feed.stop.is_asked() {
+                        return Ok(());
+                    }
+                    self.idle().await?;
+                }
+            }
+        }
+    }
+
+    async fn idle(&mut self) -> Result<(), RoleError> {
+        self.feed.watch().await?;
+        if self.suspects.is_careful()
+            && let Err(error) = self.suspects.all_passed(&*self.ports.state).await
+        {
+            tracing::debug!(error = %error.chain(), "the processor's marker");
+        }
+        self.sweep().await;
+        Ok(())
+    }
+
+    /// Drops what ended, now and then; a failure here waits for the next time.
+    async fn sweep(&mut self) {
+        if self.swept_at.elapsed() < SWEEP_EVERY {
+            return;
+        }
+        self.swept_at = Instant::now();
+        let now = self.ports.clock.now();
+        if let Err(error) = self.ports.state.sweep(now, self.limits.mark_ttl).await {
+            tracing::debug!(error = %error.chain(), "sweeping the state");
+        }
+    }
+
+    /// Judges one step and sends its outputs on their way; `false` when stopped meanwhile.
+    async fn take(&mut self, step: Vec<Fetched>) -> Result<bool, RoleError> {
+        let state = Arc::clone(&self.ports.state);
+        let suspects = &self.suspects;
+        let announce = || suspects.announce(&*state, &step);
+        let Some(is_condemned) = self.feed.insist("write its marker", announce).await? else {
+            return Ok(false);
+        };
+        let records: usize = step.iter().map(|fetched| fetched.records.len()).sum();
+        let Some(ready) = self.judge(step, is_condemned).await? else { return Ok(false) };
+        if !self.settle().await? {
+            return Ok(false);
+        }
+        let Judged { outputs, progress, reprocessed } = ready;
+        let counts = outputs.counts;
+        let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
+        crash::point("processor.publish.before");
+        let append = tasks::spawn("processor.publish", async move {
+            let result = outbox.append().await;
+            (outbox, result)
+        });
+        self.in_flight = Some(InFlight { append, progress, counts, reprocessed, records });
+        self.sweep().await;
+        // After an unclean end one step is finished before the next one is announced.
+        if self.suspects.is_careful() { self.settle().await } else { Ok(true) }
+    }
+
+    /// Waits for the outputs on their way, then commits; `false` when stopped before both worked.
+    async fn settle(&mut self) -> Result<bool, RoleError> {
+        let Some(in_flight) = self.in_flight.take() else { return Ok(true) };
+        let InFlight { append, progress, counts, reprocessed, records } = in_flight;
+        let (mut outbox, mut result) = append
+            .await
+            .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
+        while let Err(error) = result {
+            if !self.feed.pause("append what it judged", error).await? {
+                return Ok(false);
+            }
+            result = outbox.append().await;
+        }
+        crash::point("processor.publish.after");
+        self.metrics.add(counts);
+        if reprocessed > 0 {
+            let state = Arc::clone(&self.ports.state);
+            let count = || state.count("reprocessed", reprocessed);
+            if self.feed.insist("count reprocessed records", count).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        crash::point("processor.commit.before");
+        if !self.feed.commit(&progress).await? {
+            return Ok(false);
+        }
+        crash::point("processor.commit.after");
+        if self.suspects.is_careful()
+            && let Err(error) = self.suspects.passed(&*self.ports.state, records).await
+        {
+            tracing::debug!(error = %error.chain(), "the processor's marker");
+        }
+        Ok(true)
+    }
+
+    async fn refresh_rules(&mut self) -> Result<bool, RoleError> {
+        let every = self.settings.processor.rules_refresh.0;
+        if self.rules_read_at.is_some_and(|at| at.elapsed() < every) {
+            return Ok(true);
+        }
+        let state = Arc::clone(&self.ports.state);
+        let Some(rules) = self.feed.insist("read the rules", || state.rules()).await? else {
+            return Ok(false);
+        };
+        self.rules = RuleSet::new(rules);
+        self.rules_read_at = Some(Instant::now());
+        Ok(true)
+    }
+
+    async fn judge(
+        &mut self,
+        step: Vec<Fetched>,
+        is_condemned: bool,
+    ) -> Result<Option<Judged>, RoleError> {
+        if !self.refresh_rules().await? {
+            return Ok(None);
+        }
+        let count = step.iter().map(|fetched| fetched.records.len()).sum();
+        let outputs = Outputs::new(&self.settings.topics, self.ports.clock.now(), count);
+        let mut judged =
+            Judged { outputs, progress: Vec::with_capacity(step.len()), reprocessed: 0 };
+        let mut readable = Vec::with_capacity(count);
+        for Fetched { assignment, records } in step {
+            if let Some(next) = records.last().map(|record| record.offset.next()) {
+                judged.progress.push(Progress { assignment, next });
+            }
+            for record in records {
+                let result =
+                    if is_condemned { Err(crashed(record.offset)) } else { read::read(&record) };
+                match result {
+                    Ok((envelope, event)) => {
+                        judged.reprocessed += u64::from(envelope.replay_id.is_some());
+                        readable.push(Readable { record, envelope, event });
+                    }
+                    Err(why) => judged.dead(&record, &why),
+                }
+            }
+        }
+        Ok(self.judge_all(readable, &mut judged).await?.then_some(judged))
+    }
+
+    /// Judges together; where that panics, one by one, to find the event that does it.
+    async fn judge_all(
+        &mut self,
+        readable: Vec<Readable>,
+        judged: &mut Judged,
+    ) -> Result<bool, RoleError> {
+        let candidates: Vec<Candidate> =
+            readable.iter().map(|event| self.candidate(event)).collect();
+        let Some(verdicts) = self.verdicts(&candidates).await? else { return Ok(false) };
+        match verdicts {
+            Ok(verdicts) => {
+                for (event, verdict) in readable.iter().zip(verdicts) {
+                    let ban = judged.outputs.judged(event, verdict);
+                    self.banned(ban, event);
+                }
+            }
+            Err(_) if readable.len() > 1 => {
+                for event in &readable {
+                    // Made anew: one of those before may have made a ban.
+                    match self.verdicts(&[self.candidate(event)]).await? {
+                        None => return Ok(false),
+                        Some(Ok(verdicts)) => {
+                            for verdict in verdicts {
+                                let ban = judged.outputs.judged(event, verdict);
+                                self.banned(ban, event);
+                            }
+                        }
+                        Some(Err(why)) => judged.dead(&event.record, &why),
+                    }
+                }
+            }
+            Err(why) => {
+                for event in &readable {
+                    judged.dead(&event.record, &why);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn candidate(&self, event: &Readable) -> Candidate {
+        read::candidate(&event.event, &self.rules, &self.proxies)
+    }
+
+    /// The state's verdicts; inside, the panic of one of them. `None` when stopped while waiting.
+    async fn verdicts(
+        &mut self,
+        candidates: &[Candidate],
+    ) -> Result<Option<Result<Vec<Verdict>, Unreadable>>, RoleError> {
+        if candidates.is_empty() {
+            return Ok(Some(Ok(Vec::new())));
+        }
+        let state = Arc::clone(&self.ports.state);
+        let limits = self.limits;
+        let judge = || async {
+            match AssertUnwindSafe(state.judge(candidates, &limits)).catch_unwind().await {
+                Ok(verdicts) => verdicts.map(Ok),
+                Err(payload) => {
+                    let reason = panic_text(&*payload);
+                    Ok(Err(Unreadable { error_type: "panic", reason }))
+                }
+            }
+        };
+        self.feed.insist("judge a batch", judge).await
+    }
+
+    fn banned(&mut self, ban: Option<Rule>, event: &Readable) {
+        let Some(rule) = ban else { return };
+        let until = rule.expires_at.map_or_else(|| "lifted".to_owned(), |end| end.to_string());
+        tracing::warn!(
+            address = %rule.target,
+            limit_per_minute = self.limits.per_minute,
+            event_id = event.event.event_id.as_str(),
+            until,
+            "address banned: it crossed the limit"
+        );
+        self.metrics.bans.increment(1);
+        self.rules.insert(rule);
+    }
+}
+
+/// A step's outputs before they are appended.
+struct Judged {
+    outputs: Outputs,
+    progress: Vec<Progress>,
+    reprocessed: u64,
+}
+
+impl Judged {
+    fn dead(&mut self, record: &ConsumedRecord, why: &Unreadable) {
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition.0, offset = record.offset.0,
+            error_type = why.error_type, reason = why.reason,
+            "raw event dead-lettered"
+        );
+        self.reprocessed += u64::from(super::is_replayed(&record.record));
+        self.outputs.dead(record, why);
+    }
+}
+
+fn crashed(offset: Offset) -> Unreadable {
+    Unreadable {
+        error_type: "crash",
+        reason: format!(
+            "the process ended at offset {offset} at {} starts one after another",
+            super::suspects::CONDEMNED_AFTER
+        ),
+    }
+}
+
+#[derive(Debug)]
+struct Metrics {
+    passed: Counter,
+    duplicate: Counter,
+    blocked: Counter,
+    rate_limited: Counter,
+    dead: Counter,
+    bans: Counter,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let judged = |verdict: &'static str| metrics::counter!(names::PROCESSOR_JUDGED, "verdict" => verdict);
+        Self {
+            passed: judged("passed"),
+            duplicate: judged("duplicate"),
+            blocked: judged("blocked"),
+            rate_limited: judged("rate_limited"),
+            dead: judged("dead_lettered"),
+            bans: metrics::counter!(names::PROCESSOR_BANS),
+        }
+    }
+
+    fn add(&self, counts: Counts) {
+        self.passed.increment(counts.passed);
+        self.duplicate.increment(counts.duplicate);
+        self.blocked.increment(counts.blocked);
+        self.rate_limited.increment(counts.rate_limited);
+        self.dead.increment(counts.dead);
+    }
+}

@@ -1,0 +1,358 @@
+//! Writes the store: rows, decisions and dead letters in batches, the position with them.
+//!
+//! While one batch is applied the next one is read. Errors by kind (design, rule 10): what waiting
+//! mends is waited out in place; a batch that is refused is halved down to the items that fail, and
+//! those go to the retry or the dead-letter topic before the position moves.
+
+mod books;
+mod isolate;
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Counter;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use isolate::{Attempt, Item, Refusal};
+use read::{Content, Unreadable};
+
+use super::feed::{Feed, Step, Stop};
+use super::outbox::Lane;
+use super::voice::Voice;
+use super::{Role, RoleDeps, RoleError};
+use crate::model::{ConsumedRecord, HeaderName, Outcome, Stage};
+use crate::pipeline::failed::{Cause, dead_letter_record};
+use crate::ports::{
+    Applied, Assignment, Fetched, Kind, Ports, Progress, Result as PortResult, Sink, SinkBatch,
+    crash,
+};
+use crate::runtime::metrics as names;
+use crate::runtime::tasks;
+use crate::settings::Settings;
+
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// Wait for more while the last batch is being applied, or while draining.
+const BUSY_WAIT: Duration = Duration::from_millis(10);
+
+/// The role; see the module.
+#[derive(Debug)]
+pub struct Worker {
+    deps: RoleDeps,
+    voice: Voice,
+}
+
+impl Worker {
+    /// Prepares the role; nothing is read yet.
+    ///
+    /// # Errors
+    /// None at present; the other roles' builders have some.
+    pub fn build(deps: &RoleDeps) -> Result<Self, RoleError> {
+        Ok(Self { deps: deps.clone(), voice: Voice::new(Role::Worker, deps) })
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// When a port fails in a way that waiting does not mend.
+    pub async fn run(self, stop: Stop) -> Result<(), RoleError> {
+        let settings = Arc::clone(&self.deps.settings);
+        let reads = (settings.groups.worker.clone(), settings.worker_topics());
+        let feed = Feed::join(Role::Worker, &self.deps, self.voice, reads, stop).await?;
+        let Some(feed) = feed else { return Ok(()) };
+        let books = books::Books::start(&self.deps);
+        let mut running = Running {
+            feed,
+            ports: self.deps.ports.clone(),
+            settings,
+            in_flight: None,
+            metrics: Metrics::new(),
+        };
+        let result = running.work().await;
+        books.end().await;
+        result?;
+        running.feed.close().await;
+        Ok(())
+    }
+}
+
+/// What was fetched for one transaction.
+#[derive(Debug, Default)]
+struct Work {
+    fetched: Vec<Fetched>,
+    count: usize,
+}
+
+/// A batch that is being applied, and the records it was read from.
+struct InFlight {
+    apply: JoinHandle<PortResult<Applied>>,
+    batch: Arc<SinkBatch>,
+    fetched: Vec<Fetched>,
+}
+
+struct Running {
+    feed: Feed,
+    ports: Ports,
+    settings: Arc<Settings>,
+    in_flight: Option<InFlight>,
+    metrics: Metrics,
+}
+
+impl Running {
+    async fn work(&mut self) -> Result<(), RoleError> {
+        loop {
+            let work = self.collect().await?;
+            if work.count > 0 {
+                if !self.take(work).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            if !self.settle().await? || self.feed.stop.is_asked() {
+                return Ok(());
+            }
+            self.feed.watch().await?;
+        }
+    }
+
+    /// Records for one batch: as many as fit, or what came within the batch's time.
+    async fn collect(&mut self) -> Result<Work, RoleError> {
+        let section = &self.settings.worker;
+        let (batch_size, timeout) = (section.batch_size.max(1), section.batch_timeout.0);
+        let mut work = Work::default();
+        let mut due: Option<Instant> = None;
+        while work.count < batch_size && !self.feed.stop.is_now() {
+            let is_busy = self.in_flight.is_some() || self.feed.stop.is_asked();
+            let idle = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
+            let left = due.map_or(idle, |due| due.saturating_duration_since(Instant::now()));
+            let is_drain = self.feed.stop.is_asked();
+            let wait = if is_drain { left.min(BUSY_WAIT) } else { left };
+            match self.feed.next(batch_size - work.count, wait).await? {
+                Step::Records(fetched) => {
+                    work.count +=
+                        fetched.iter().map(|fetched| fetched.records.len()).sum::<usize>();
+                    work.fetched.extend(fetched);
+                    due.get_or_insert_with(|| Instant::now() + timeout);
+                }
+                Step::Revoking(gone) | Step::Lost(gone) => {
+                    work.forget(&gone);
+                    if !self.settle().await? {
+                        return Ok(Work::default());
+                    }
+                }
+                Step::Idle => {
+                    if is_drain || due.is_none_or(|due| due <= Instant::now()) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(work)
+    }
+
+    /// Reads a batch, waits for the one before, and begins to apply; `false` when stopped.
+    async fn take(&mut self, work: Work) -> Result<bool, RoleError> {
+        let mut batch =
+            SinkBatch { group: Some(self.settings.groups.worker.clone()), ..SinkBatch::default() };
+        let mut dead = Lane::new(&self.settings.topics.processed_dlq, 0);
+        let mut has_dead = false;
+        for Fetched { assignment, records } in &work.fetched {
+            for record in records {
+                match read::read(record, &self.settings.topics) {
+                    Ok(content) => content.add_to(&mut batch),
+                    Err(why) => {
+                        has_dead = true;
+                        self.dead(&mut dead, record, &why);
+                    }
+                }
+            }
+            note(&mut batch.progress, assignment, records);
+        }
+        if !self.settle().await? || (has_dead && !self.publish([dead]).await?) {
+            return Ok(false);
+        }
+        crash::point("worker.apply.before");
+        let batch = Arc::new(batch);
+        let apply = spawn_apply(&self.ports.sink, &batch);
+        self.in_flight = Some(InFlight { apply, batch, fetched: work.fetched });
+        Ok(true)
+    }
+
+    fn dead(&self, lane: &mut Lane, record: &ConsumedRecord, why: &Unreadable) {
+        self.metrics.data.increment(1);
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition.0, offset = record.offset.0,
+            error_type = why.error_type, reason = why.reason,
+            "unreadable record dead-lettered by the worker"
+        );
+        let cause = Cause {
+            stage: Stage::Worker,
+            error_type: why.error_type,
+            reason: &why.reason,
+            at: self.ports.clock.now(),
+        };
+        lane.push_record(&dead_letter_record(record, &cause));
+    }
+
+    /// Waits for the batch in flight and commits; `false` when stopped before both were done.
+    async fn settle(&mut self) -> Result<bool, RoleError> {
+        let Some(InFlight { apply, batch, fetched }) = self.in_flight.take() else {
+            return Ok(true);
+        };
+        let refusal = match joined(apply.await) {
+            Ok(Ok(applied)) => {
+                self.feed.voice.works();
+                self.metrics.add(applied);
+                None
+            }
+            Ok(Err(error)) if matches!(error.kind(), Kind::Data | Kind::Transient) => {
+                Some(Refusal::of(&error))
+            }
+            Ok(Err(error)) => {
+                if !self.feed.pause("write the store", error).await? {
+                    return Ok(false);
+                }
+                match self.apply_patiently(SinkBatch::clone(&batch)).await? {
+                    Attempt::Applied => None,
+                    Attempt::Refused(refusal) => Some(refusal),
+                    Attempt::Stopped => return Ok(false),
+                }
+            }
+            Err(panic) => Some(Refusal::panic(panic)),
+        };
+        if let Some(refusal) = refusal
+            && !self.part(&batch, fetched, refusal).await?
+        {
+            return Ok(false);
+        }
+        self.metrics.batches.increment(1);
+        let is_committed = self.feed.commit(&batch.progress).await?;
+        crash::point("worker.commit.after");
+        Ok(is_committed)
+    }
+
+    /// A refused batch in parts, then its position alone.
+    async fn part(
+        &mut self,
+        batch: &SinkBatch,
+        fetched: Vec<Fetched>,
+        refusal: Refusal,
+    ) -> Result<bool, RoleError> {
+        let topics = &self.settings.topics;
+        let records = fetched.into_iter().flat_map(|fetched| fetched.records);
+        // Those that cannot be read were dead-lettered before the batch was tried.
+        let items: Vec<Item> = records
+            .filter_map(|record| {
+                let content: Content = read::read(&record, topics).ok()?;
+                Some(Item { record, content })
+            })
+            .collect();
+        if !self.isolate(items, refusal).await? {
+            return Ok(false);
+        }
+        let position = SinkBatch {
+            group: batch.group.clone(),
+            progress: batch.progress.clone(),
+            ..SinkBatch::default()
+        };
+        match self.apply_patiently(position).await? {
+            Attempt::Applied => Ok(true),
+            Attempt::Stopped => Ok(false),
+            Attempt::Refused(_) => {
+                // Nothing in it can be refused; the items are safe and come again after a restart.
+                tracing::error!("the store refuses the worker's position");
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl Work {
+    fn forget(&mut self, gone: &[Assignment]) {
+        self.fetched.retain(|fetched| !gone.contains(&fetched.assignment));
+        self.count = self.fetched.iter().map(|fetched| fetched.records.len()).sum();
+    }
+}
+
+/// Moves a partition's position past these records.
+fn note(progress: &mut Vec<Progress>, assignment: &Assignment, records: &[ConsumedRecord]) {
+    let Some(next) = records.last().map(|record| record.offset.next()) else { return };
+    match progress.iter_mut().find(|known| known.assignment == *assignment) {
+        Some(known) => known.next = next,
+        None => progress.push(Progress { assignment: assignment.clone(), next }),
+    }
+}
+
+/// How often the worker tried this record before.
+fn attempts(record: &ConsumedRecord) -> u32 {
+    let text = record.record.headers.text(&HeaderName::Attempts);
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn spawn_apply(sink: &Arc<dyn Sink>, batch: &Arc<SinkBatch>) -> JoinHandle<PortResult<Applied>> {
+    let (sink, batch) = (Arc::clone(sink), Arc::clone(batch));
+    tasks::spawn("worker.apply", async move {
+        sink.plan(&batch).await?;
+        sink.apply(&batch).await
+    })
+}
+
+/// Plans and applies in a task of its own, so that a panic in a sink is an answer like others.
+async fn apply_once(
+    sink: &Arc<dyn Sink>,
+    batch: &Arc<SinkBatch>,
+) -> Result<PortResult<Applied>, String> {
+    joined(spawn_apply(sink, batch).await)
+}
+
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, String> {
+    result.map_err(|error| match error.try_into_panic() {
+        Ok(payload) => super::processor::panic_text(&*payload),
+        Err(error) => error.to_string(),
+    })
+}
+
+#[derive(Debug)]
+struct Metrics {
+    stored: Counter,
+    duplicate: Counter,
+    blocked: Counter,
+    rate_limited: Counter,
+    dead_lettered: Counter,
+    redelivered: Counter,
+    batches: Counter,
+    data: Counter,
+    transient: Counter,
+    unindexed: Counter,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let events =
+            |outcome: Outcome| metrics::counter!(names::EVENTS, "outcome" => outcome.as_str());
+        let failed =
+            |reason: &'static str| metrics::counter!(names::WORKER_FAILED, "reason" => reason);
+        Self {
+            stored: events(Outcome::Stored),
+            duplicate: events(Outcome::Duplicate),
+            blocked: events(Outcome::Blocked),
+            rate_limited: events(Outcome::RateLimited),
+            dead_lettered: events(Outcome::DeadLettered),
+            redelivered: metrics::counter!(names::REDELIVERED),
+            batches: metrics::counter!(names::WORKER_BATCHES),
+            data: failed("data"),
+            transient: failed("transient"),
+            unindexed: metrics::counter!(names::WORKER_UNINDEXED),
+        }
+    }
+
+    fn add(&self, applied: Applied) {
+        self.stored.increment(applied.stored);
+        self.duplicate.increment(applied.duplicate);
+        self.blocked.increment(applied.blocked);
+        self.rate_limited.increment(applied.rate_limited);
+        self.dead_lettered.increment(applied.dead_lettered);
+        self.redelivered.increment(applied.redelivered);
+    }
+}
