@@ -38,6 +38,10 @@ pub(super) fn campaign(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Probl
 /// 004: all or nothing.
 pub(super) fn named(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Problem> {
     let (text, items) = members(terms, Shape::Named, body)?;
+    // An empty list is fine with 004, none at all is not.
+    if items.is_empty() && !has_events(text) {
+        return Err(Problem::request("invalid_event", "events is required"));
+    }
     let gathered = gather(terms, Shape::Named, text, &items)?;
     let Some((first, refused)) = gathered.refused.first() else {
         return Ok(answer::named_bulk(gathered));
@@ -59,6 +63,14 @@ pub(super) fn v1(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Problem> {
     }
     let gathered = gather(terms, Shape::NamedV1, text, &items)?;
     answer::v1_bulk(gathered)
+}
+
+fn has_events(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Wrapper {
+        events: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str(text).is_ok_and(|wrapper: Wrapper| wrapper.events.is_some())
 }
 
 fn members<'b>(

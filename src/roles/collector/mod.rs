@@ -26,11 +26,21 @@ use std::sync::Arc;
 
 use axum::Router;
 
+use crate::ports::{Clock, EventLog};
 use crate::roles::{RoleDeps, RoleError};
+use crate::runtime::health::Health;
 use crate::runtime::http::{Limits, Listener, bind_shared, serve_on_threads};
 use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
-use crate::settings::DurabilityMode;
+use crate::settings::{DurabilityMode, Settings};
+
+/// The part of [`RoleDeps`] that a collector needs.
+struct Parts {
+    log: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    settings: Arc<Settings>,
+    health: Health,
+}
 
 /// A collector whose sockets are bound; clients may connect and wait.
 #[derive(Debug)]
@@ -48,7 +58,17 @@ impl Collector {
     /// # Errors
     /// When the address cannot be had or a setting makes no sense here.
     pub fn build(deps: &RoleDeps, query: Option<Router>) -> Result<Self, RoleError> {
-        let http = &deps.settings.http;
+        let parts = Parts {
+            log: Arc::clone(&deps.ports.log),
+            clock: Arc::clone(&deps.ports.clock),
+            settings: Arc::clone(&deps.settings),
+            health: deps.health.clone(),
+        };
+        Self::assemble(parts, query)
+    }
+
+    fn assemble(parts: Parts, query: Option<Router>) -> Result<Self, RoleError> {
+        let http = &parts.settings.http;
         let address = http.listen;
         let bind_error = |source| RoleError::Bind { address, source };
         let threads = match http.threads {
@@ -57,8 +77,8 @@ impl Collector {
         };
         let listeners = bind_shared(address, threads).map_err(bind_error)?;
         let local_addr = listeners.first().and_then(Listener::local_addr).unwrap_or(address);
-        let limits = Limits::of(http, deps.settings.shutdown.grace.0);
-        let state = Arc::new(state::State::new(deps, local_addr)?);
+        let limits = Limits::of(http, parts.settings.shutdown.grace.0);
+        let state = Arc::new(state::State::new(parts, local_addr)?);
         let service = service::Service::new(Arc::clone(&state), query, &limits);
         Ok(Self { listeners, local_addr, service, state, limits })
     }

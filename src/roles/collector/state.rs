@@ -10,11 +10,12 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Notify;
 
+use super::Parts;
 use super::meters::Meters;
 use super::problem::Problem;
 use crate::pipeline::client_ip::TrustedProxies;
 use crate::ports::{Clock, EventLog};
-use crate::roles::{Role, RoleDeps, RoleError};
+use crate::roles::{Role, RoleError};
 use crate::runtime::health::{Component, Health};
 use crate::settings::Settings;
 
@@ -48,14 +49,13 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    pub(super) fn new(deps: &RoleDeps, local_addr: SocketAddr) -> Result<Self, RoleError> {
-        let settings = Arc::clone(&deps.settings);
-        let clock = Arc::clone(&deps.ports.clock);
+    pub(super) fn new(parts: Parts, local_addr: SocketAddr) -> Result<Self, RoleError> {
+        let Parts { log, clock, settings, health } = parts;
         Ok(Self {
-            log: Arc::clone(&deps.ports.log),
+            log,
             proxies: TrustedProxies::new(&settings.http.trusted_proxies),
-            health: deps.health.clone(),
-            component: deps.health.component(Role::Collector.as_str(), clock.now()),
+            component: health.component(Role::Collector.as_str(), clock.now()),
+            health,
             meters: Meters::new(),
             local_addr,
             limiter: limiter(

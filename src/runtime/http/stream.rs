@@ -12,7 +12,7 @@ use super::Connection;
 use super::connection::Phase;
 
 const HEAD_TIMEOUT: &str = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n\
-    connection: close\r\ncontent-length: 73\r\n\r\n\
+    connection: close\r\ncontent-length: 74\r\n\r\n\
     {\"error\":\"request headers did not arrive in time\",\"code\":\"header_timeout\"}";
 
 /// What passes between hyper and a socket.
