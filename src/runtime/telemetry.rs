@@ -64,6 +64,8 @@ pub fn start_metrics(shutdown: CancellationToken) -> Result<PrometheusHandle, Me
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Twice)?;
+    let shown = handle.clone();
+    crate::runtime::metrics::set_render(move || shown.render());
     let kept = handle.clone();
     drop(tasks::spawn("metrics-upkeep", async move {
         while shutdown.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {

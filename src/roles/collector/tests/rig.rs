@@ -1,5 +1,6 @@
 //! A collector on a free port, its log, and a client that says exactly what a test wants to say.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -213,10 +214,10 @@ impl Client {
     ) {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: t\r\n");
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         if method == "POST" {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
+            write!(head, "content-length: {}\r\n", body.len()).unwrap();
         }
         head.push_str("\r\n");
         // A server that refuses early may have closed before all of it is written.
