@@ -6,6 +6,7 @@
 
 mod ask;
 mod blacklist;
+pub mod admin;
 pub mod cli;
 mod completions;
 mod config;
