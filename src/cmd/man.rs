@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 
 use super::cli::Cli;
 use super::context::Context;
@@ -23,13 +23,25 @@ impl Man {
     pub(super) fn run(self, context: &Context) -> CmdResult {
         if let Some(directory) = self.directory {
             let what = format!("cannot write manual pages into {}", directory.display());
-            clap_mangen::generate_to(Cli::command(), &directory)
+            clap_mangen::generate_to(pages(), &directory)
                 .map_err(|error| CmdError::caused(Kind::Failed, what, error))?;
             return Ok(Finish::Done);
         }
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        clap_mangen::Man::new(pages()).render(&mut page)?;
         context.ui.bytes(&page)?;
         Ok(Finish::Done)
     }
+}
+
+/// Our commands; a page has the examples, with which help leads, at its end.
+fn pages() -> Command {
+    with_examples(Cli::command())
+}
+
+fn with_examples(mut command: Command) -> Command {
+    if let Some(examples) = command.get_before_help().cloned() {
+        command = command.after_help(examples);
+    }
+    command.mut_subcommands(with_examples)
 }

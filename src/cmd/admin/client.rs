@@ -153,7 +153,9 @@ impl Answer<'_> {
                     Line::Result(result) => return Ok(result),
                     Line::Error { kind, chain, hints } => {
                         let kind = Kind::from_name(&kind).unwrap_or(Kind::Failed);
-                        return Err(hints.into_iter().fold(CmdError::told(kind, chain), CmdError::hint));
+                        return Err(hints
+                            .into_iter()
+                            .fold(CmdError::told(kind, chain), CmdError::hint));
                     }
                 }
             }
@@ -171,6 +173,7 @@ impl Answer<'_> {
 }
 
 fn parse(line: &[u8]) -> Result<Line, CmdError> {
-    serde_json::from_slice(line)
-        .map_err(|error| CmdError::caused(Kind::Failed, "the server's answer cannot be read", error))
+    serde_json::from_slice(line).map_err(|error| {
+        CmdError::caused(Kind::Failed, "the server's answer cannot be read", error)
+    })
 }

@@ -137,7 +137,8 @@ fn result_line<T: serde::Serialize>(response: &T) -> String {
 }
 
 fn error_line(error: &CmdError) -> String {
-    let body = json!({ "kind": error.kind().as_str(), "chain": error.chain(), "hints": error.hints() });
+    let body =
+        json!({ "kind": error.kind().as_str(), "chain": error.chain(), "hints": error.hints() });
     format!("{}\n", json!({ "error": body }))
 }
 

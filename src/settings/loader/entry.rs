@@ -84,6 +84,10 @@ pub(super) fn stack(
     faults: &mut Vec<Fault>,
 ) -> Option<Settings> {
     for entry in layers.iter().flat_map(|layer| &layer.entries) {
+        if let Some(text) = loose(schema, entry) {
+            faults.push(Fault { origin: entry.origin.clone(), text });
+            continue;
+        }
         let alone = Layer { name: String::new(), entries: vec![entry.clone()] };
         if let Err(error) = read(&[alone]) {
             let text = format!("{}: {}", entry.key, why(schema, &entry.key, &error));
@@ -96,6 +100,18 @@ pub(super) fn stack(
     read(layers)
         .map_err(|error| faults.push(Fault { origin: String::new(), text: reason(&error) }))
         .ok()
+}
+
+/// What the `config` crate would let pass: a truth for a number and a number for a truth.
+fn loose(schema: &Schema, entry: &Entry) -> Option<String> {
+    let default = schema.default_of(&entry.key)?;
+    let expected = match &entry.value.kind {
+        ValueKind::Boolean(_) if !default.is_boolean() => "something else than true or false",
+        ValueKind::I64(_) | ValueKind::Float(_) if default.is_boolean() => "true or false",
+        ValueKind::Float(_) if default.is_i64() || default.is_u64() => "a whole number",
+        _ => return None,
+    };
+    Some(format!("{}: expected {expected}", entry.key))
 }
 
 fn read(layers: &[Layer]) -> Result<Settings, ConfigError> {

@@ -1,0 +1,53 @@
+//! `evp config`: layers, places of faults, exit 78.
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn show_says_what_holds_and_where_it_comes_from() {
+    let sandbox = Sandbox::new().with("PORT", "9113").with("EVP__WORKER__BATCH_SIZE", "7");
+    sandbox.write("config/default.toml", "[log]\npartitions = 3\n");
+    let text = sandbox.run(&["config", "show", "--origin", "--changed"]).ok();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            vec!["key", "value", "origin"],
+            vec!["http.listen", "127.0.0.1:9113", "variable PORT"],
+            vec!["log.partitions", "3", "config/default.toml:2:14"],
+            vec!["worker.batch_size", "7", "variable EVP__WORKER__BATCH_SIZE"],
+        ]
+    );
+    let json = sandbox.run(&["config", "show", "-o", "json"]).ok();
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(rows.iter().any(|row| row["key"] == "log.partitions" && row["value"] == 3));
+    let csv = sandbox.run(&["config", "show", "-o", "csv"]).ok();
+    assert!(csv.contains("\nhttp.trusted_proxies,\"127.0.0.1/32,::1/128\"\n"), "{csv}");
+}
+
+#[test]
+fn explain_names_every_layer_and_the_winner() {
+    let sandbox = Sandbox::new().with("PORT", "9000");
+    sandbox.write("mine.toml", "[http]\nlisten = \"127.0.0.1:1\"\n");
+    let args = ["config", "explain", "http.listen", "--config", "mine.toml"];
+    let text = sandbox.run(&args).ok();
+    assert!(text.starts_with("http.listen = 127.0.0.1:9000\n"), "{text}");
+    assert!(text.contains("set by     mine.toml:2:10: 127.0.0.1:1\n"), "{text}");
+    assert!(text.contains("set by     variable PORT: 127.0.0.1:9000   <- holds\n"), "{text}");
+    assert!(text.contains("EVP__HTTP__LISTEN, PORT, HTTP_PORT, SERVER_PORT"), "{text}");
+}
+
+#[test]
+fn a_fault_is_exit_78_with_file_line_and_column() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", "[worker]\nbatch_size = true\n\n[loq]\npartitions = 1\n");
+    let text = sandbox.run(&["config", "validate", "bad.toml"]).failed(78);
+    assert!(text.contains("bad.toml:2:14: worker.batch_size: "), "{text}");
+    assert!(text.contains("bad.toml:4:2: unknown section loq; did you mean log?"), "{text}");
+    sandbox.write("good.toml", "[worker]\nbatch_size = 10\n");
+    assert_eq!(sandbox.run(&["config", "validate", "good.toml"]).ok(), "");
+    let text = sandbox.run(&["config", "validate", "none.toml"]).failed(78);
+    assert!(text.contains("none.toml: cannot be read: No such file"), "{text}");
+}
