@@ -6,13 +6,20 @@
 use crate::jobs::{Job, JobContext, ProgressSink};
 use crate::runtime::shutdown::CancellationToken;
 
+use super::admin::Owner;
 use super::context::Context;
-use super::error::{CmdError, Kind};
+use super::error::CmdError;
 
 /// A way to run jobs on a data directory.
 #[derive(Debug)]
-pub struct Session {
-    local: JobContext,
+pub struct Session(Reach);
+
+#[derive(Debug)]
+enum Reach {
+    /// The server that owns it is asked.
+    Remote(Owner),
+    /// This process owns it.
+    Local(JobContext),
 }
 
 impl Session {
@@ -20,24 +27,27 @@ impl Session {
     ///
     /// # Errors
     /// Exit 1 where there is no such directory or somebody else holds it and cannot be asked.
-    #[expect(clippy::unused_async, reason = "asks the owner through a socket")]
+    #[expect(clippy::unused_async, reason = "waits for a directory that another command holds")]
     pub async fn open(context: &Context) -> Result<Self, CmdError> {
         let settings = context.settings()?;
+        if let Some(owner) = Owner::find(&settings.data_dir) {
+            return Ok(Self(Reach::Remote(owner)));
+        }
         let directory = settings.data_dir.display();
-        Err(CmdError::new(Kind::Failed, format!("there is no data directory {directory}"))
+        Err(CmdError::failed(format!("there is no data directory {directory}"))
             .hint("`evp serve` makes one; --data-dir DIR names another"))
     }
 
     /// A session on ports that this process holds already.
     #[must_use]
     pub const fn local(context: JobContext) -> Self {
-        Self { local: context }
+        Self(Reach::Local(context))
     }
 
     /// Whether this process owns the directory, so that nothing but the command works on it.
     #[must_use]
     pub const fn is_local(&self) -> bool {
-        true
+        matches!(self.0, Reach::Local(_))
     }
 
     /// Runs a job to its end.
@@ -50,7 +60,10 @@ impl Session {
         progress: &dyn ProgressSink,
         cancel: CancellationToken,
     ) -> Result<J::Response, CmdError> {
-        Ok(J::run(&self.local, request, progress, cancel).await?)
+        match &self.0 {
+            Reach::Remote(owner) => owner.run::<J>(&request, progress, cancel).await,
+            Reach::Local(context) => Ok(J::run(context, request, progress, cancel).await?),
+        }
     }
 
     /// Runs the roles until everything in the topics has ended, on a directory that no server

@@ -24,7 +24,7 @@ fn completions_are_those_of_the_program() {
 }
 
 /// The help of every command by its words, parents before their leaves.
-pub fn all_help(sandbox: &Sandbox) -> Vec<(String, String)> {
+pub(crate) fn all_help(sandbox: &Sandbox) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open = vec![String::new()];
     while let Some(command) = open.pop() {
