@@ -41,9 +41,308 @@ complete -c evp -n "__fish_evp_needs_command" -s v -l verbose -d 'Log more on st
 complete -c evp -n "__fish_evp_needs_command" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_needs_command" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_needs_command" -f -a "send" -d 'Send events, one JSON object a line; exit 3 where some were rejected'
+complete -c evp -n "__fish_evp_needs_command" -f -a "stats" -d 'Show the numbers of a campaign or of all'
+complete -c evp -n "__fish_evp_needs_command" -f -a "status" -d 'Say what became of an event; exit 3 where it was never accepted'
+complete -c evp -n "__fish_evp_needs_command" -f -a "blacklist" -d 'Block addresses and networks, and let them in again'
+complete -c evp -n "__fish_evp_needs_command" -f -a "replay" -d 'Bring archived events back'
+complete -c evp -n "__fish_evp_needs_command" -f -a "verify" -d 'Prove that every accepted event has exactly one outcome; exit 3 with what was found'
+complete -c evp -n "__fish_evp_needs_command" -f -a "dlq" -d 'See dead letters and put them back'
 complete -c evp -n "__fish_evp_needs_command" -f -a "config" -d 'Show, explain and check settings'
 complete -c evp -n "__fish_evp_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c evp -n "__fish_evp_needs_command" -f -a "man" -d 'Print the manual page, or write one page a command'
+complete -c evp -n "__fish_evp_using_subcommand send" -l url -d 'Send to this collector instead of the data directory' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l ip-field -d 'The lines are objects; this member is the client\'s address, and `event` the event' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l shape -d 'The shape of the events; told by their members where absent' -r -f -a "campaign\t'`event_type`, `user_id`, `campaign_id`'
+typed\t'`type`, `payload`'
+named_v1\t'`event_name`, `timestamp` in seconds'
+named\t'`event_name`, `timestamp` in seconds or milliseconds'"
+complete -c evp -n "__fish_evp_using_subcommand send" -l batch -d 'Events sent together' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand send" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand send" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand send" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand send" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand send" -l no-drain -d 'On a stopped directory: do not run the pipeline afterwards'
+complete -c evp -n "__fish_evp_using_subcommand send" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand send" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand send" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand send" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand stats" -l by -d 'Group by this' -r -f -a "country\t''
+device\t''
+ip\t''
+hour\t''
+campaign\t''"
+complete -c evp -n "__fish_evp_using_subcommand stats" -l hours -d 'The last so many hours; all time where neither this nor --from nor --to is given' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l from -d 'From this instant on: RFC 3339, a date, or unix seconds or milliseconds' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l to -d 'Before this instant' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l limit -d 'At most so many groups' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand stats" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand stats" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand stats" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand stats" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand stats" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand stats" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand stats" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand stats" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand stats" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand status" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand status" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand status" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand status" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand status" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand status" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand status" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand status" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand status" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand status" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand status" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "add" -d 'Block an address or a network'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "rm" -d 'Let an address or a network in again; exit 3 where there was no such rule'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "ls" -d 'List the rules'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "check" -d 'Say whether an address is blocked now; exit 3 where it is free'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l ttl -d 'How long it holds, like 90s, 15m, 1h, 30d; for good where absent' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l until -d 'Until when it holds' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l reason -d 'Why, for whoever reads it later' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l dry-run -d 'Change nothing, say what would change'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -l dry-run -d 'Change nothing, say what would change'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from rm" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -l expired -d 'Rules that have expired and are not swept yet, too'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand replay" -l from -d 'From this instant on: RFC 3339, a date, or unix seconds or milliseconds' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l to -d 'Before this instant' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l prefix -d 'Only archive objects of events whose key begins so' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l include -d 'Bring back events that were decided so, too' -r -f -a "blocked\t''
+rate_limited\t''"
+complete -c evp -n "__fish_evp_using_subcommand replay" -l rate -d 'At most so many records a second' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l resume -d 'Go on with the interrupted replay of this name, as it was asked then' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand replay" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand replay" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand replay" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand replay" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand replay" -l reprocess -d 'Judge the events again, under today\'s rules'
+complete -c evp -n "__fish_evp_using_subcommand replay" -l dry-run -d 'Publish nothing, say what would come back'
+complete -c evp -n "__fish_evp_using_subcommand replay" -l no-drain -d 'On a stopped directory: do not run the pipeline afterwards'
+complete -c evp -n "__fish_evp_using_subcommand replay" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand replay" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand replay" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand replay" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand verify" -l wait -d 'How long to wait until nothing is in flight' -r
+complete -c evp -n "__fish_evp_using_subcommand verify" -l limit -d 'List at most so many findings; all are counted' -r
+complete -c evp -n "__fish_evp_using_subcommand verify" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand verify" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand verify" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand verify" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand verify" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand verify" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand verify" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand verify" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand verify" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "ls" -d 'List dead letters, the oldest first'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "show" -d 'Show a dead letter whole; exit 3 where there is none'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "redrive" -d 'Put dead letters back into the topic in which they failed'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l stage -d 'Only those that failed there' -r -f -a "processor\t'Reading and judging a raw event'
+worker\t'Writing to the store'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l limit -d 'At most so many' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l after -d 'Go on behind this origin, the last one of the page before' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l resolved -d 'Those too whose event has become a row since'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l id -d 'This event id or origin (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l stage -d 'Only those that failed there' -r -f -a "processor\t'Reading and judging a raw event'
+worker\t'Writing to the store'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l resume -d 'Go on with the interrupted run of this name, over all' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l all -d 'All that are not resolved'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l dry-run -d 'Change nothing, say how many would go back'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -l no-drain -d 'On a stopped directory: do not run the pipeline afterwards'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r

@@ -4,9 +4,9 @@
 //! it reaches the data through [`session::Session`], runs a job and prints what the job returned
 //! through [`ui::Ui`]. stdout is data, stderr is talk.
 
+pub mod admin;
 mod ask;
 mod blacklist;
-pub mod admin;
 pub mod cli;
 mod completions;
 mod config;
