@@ -157,6 +157,8 @@ fn the_v1_window_has_exact_ends() {
     };
     assert_eq!(at("1769860800"), None);
     assert_eq!(at("1769860801"), Some(code::TIMESTAMP_FUTURE));
+    assert_eq!(at("1769860800250"), None);
+    assert_eq!(at("1769860800251"), Some(code::TIMESTAMP_FUTURE));
     assert_eq!(at("1767268800"), None);
     assert_eq!(at("1767268799"), Some(code::TIMESTAMP_EXPIRED));
     assert_eq!(at("-1"), Some(code::TIMESTAMP_EXPIRED));

@@ -58,7 +58,8 @@ fn client_ip<'r>(
 ) -> Cow<'r, str> {
     let peer = connection.peer_ip();
     let forwarded = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-    let real = headers.get(X_REAL_IP).map(HeaderValue::as_bytes);
+    // the last line: those before it may be the client's own, passed on by a proxy that appends
+    let real = headers.get_all(X_REAL_IP).iter().next_back().map(HeaderValue::as_bytes);
     let client = proxies.client(peer, forwarded, real);
     if client == peer { connection.peer_text().into() } else { client.to_string().into() }
 }
