@@ -147,6 +147,13 @@ impl RecordBatch {
         if seen == count { Ok(batch) } else { Err(MalformedBatch { at: batch.data.len() }) }
     }
 
+    /// Takes bytes that [`encoded`](Self::encoded) gave and a checksum kept; what is malformed all
+    /// the same shows in [`iter`](Self::iter).
+    #[must_use]
+    pub const fn from_checksummed(data: Bytes, count: u32) -> Self {
+        Self { data, count }
+    }
+
     /// The encoding.
     #[must_use]
     pub const fn encoded(&self) -> &Bytes {

@@ -3,6 +3,7 @@
 //! A suite is a list of named behaviours; a failure names the behaviour that does not hold. The
 //! suites assert nothing about time and wait for nothing but the calls themselves.
 
+pub mod event_log;
 pub mod object_store;
 pub mod samples;
 pub mod sink;

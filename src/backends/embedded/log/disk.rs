@@ -1,0 +1,103 @@
+//! The few calls by which the log writes to a disk, so that tests can make them fail.
+//! Reading is not among them: readers use plain files.
+
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::io::{Errno, ReadWriteFlags};
+
+/// Writes to a disk.
+pub(crate) trait Disk: Debug + Send + Sync + 'static {
+    /// Creates a file of that many zero bytes, written (not only reserved) and synced, so that
+    /// later writes change neither its size nor its extents.
+    fn create_zeroed(&self, path: &Path, bytes: u64) -> io::Result<File>;
+
+    /// Writes all bytes at a position and makes them durable, both through this descriptor.
+    fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Makes names in a directory durable.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Bytes that a file could still take in that directory.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// The machine's disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemDisk;
+
+static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
+
+impl Disk for SystemDisk {
+    fn create_zeroed(&self, path: &Path, bytes: u64) -> io::Result<File> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        zero(&file, 0, bytes)?;
+        file.sync_all()?;
+        Ok(file)
+    }
+
+    fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let slice = [IoSlice::new(&bytes[written..])];
+            let position = at + written as u64;
+            match rustix::io::pwritev2(file, &slice, position, SYNC_FLAGS) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    return write_then_sync(file, &bytes[written..], position);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+#[cfg(not(evp_mutant = "no_log_sync"))]
+const SYNC_FLAGS: ReadWriteFlags = ReadWriteFlags::DSYNC;
+
+/// The mutant that the power-cut test has to catch: appends are acknowledged unsynced.
+#[cfg(evp_mutant = "no_log_sync")]
+const SYNC_FLAGS: ReadWriteFlags = ReadWriteFlags::empty();
+
+/// For file systems that do not know the flag.
+fn write_then_sync(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)?;
+    if cfg!(evp_mutant = "no_log_sync") { Ok(()) } else { file.sync_data() }
+}
+
+/// Writes zeros over a range.
+pub(super) fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        std::os::unix::fs::FileExt::write_all_at(file, &ZEROS[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
+}
+
+/// Whether a failure means that the disk is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,303 @@
+//! The thread that commits groups: one write and sync for everything that came in while the last
+//! one was under way. No timer: a lone append is synced at once.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::disk::{self, Disk};
+use super::frame::seal_group;
+use super::group::{Failure, Group};
+use super::partition::{Queue, Shared};
+use super::recover::Recovered;
+use super::segment::{FIRST_SEGMENT_BYTES, NEXT_NAME, Segment};
+use crate::ports::{Kind, crash};
+
+/// A buffer up to this size is kept from group to group while there is traffic.
+const KEPT_BUFFER_BYTES: usize = 4 << 20;
+
+/// After so long without traffic the buffers are given back.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Failed syncs after which the log gives its disk up, until the next start.
+const MAX_SYNC_FAILURES: u32 = 2;
+
+/// The segment being written.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: File,
+    pub(super) position: u64,
+    pub(super) capacity: u64,
+}
+
+/// A segment file made ready ahead of its use.
+type Prepared = (File, u64);
+
+/// Owns the files.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    /// `None` before the first append and after a failure: the next group begins a new segment.
+    current: Option<Current>,
+    next: i64,
+    grown_bytes: u64,
+    prepared: Option<JoinHandle<io::Result<Prepared>>>,
+    sync_failures: u32,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+        recovered: Recovered,
+    ) -> Self {
+        shared.high.store(recovered.next, Ordering::Release);
+        Self {
+            shared,
+            disk,
+            segment_bytes,
+            grown_bytes: recovered.current.as_ref().map_or(0, |current| current.capacity),
+            current: recovered.current,
+            next: recovered.next,
+            prepared: None,
+            sync_failures: 0,
+        }
+    }
+
+    /// Leaves out offsets that were given out once and are not there any more.
+    pub(super) fn skip_to(&mut self, floor: i64) -> io::Result<()> {
+        if floor <= self.next {
+            return Ok(());
+        }
+        let from = std::mem::replace(&mut self.next, floor);
+        tracing::error!(
+            log = %self.shared.directory.display(), from, to = floor,
+            "consumers had read further than the log reaches: going on behind their positions"
+        );
+        self.roll(0)?;
+        self.shared.high.store(floor, Ordering::Release);
+        Ok(())
+    }
+
+    /// Commits groups until the log is closed and its queue is empty.
+    pub(super) fn run(mut self) {
+        let mut frames = Vec::new();
+        while let Some(group) = self.take_group(&mut frames) {
+            let outcome = self.commit(&mut frames);
+            {
+                let mut queue = self.shared.queue();
+                queue.in_flight = 0;
+                queue.refusal = self.refusal();
+            }
+            group.complete(outcome);
+            if frames.capacity() > KEPT_BUFFER_BYTES {
+                frames = Vec::new();
+            }
+            frames.clear();
+        }
+        self.discard_prepared();
+    }
+
+    /// Waits for appends and takes all of them; `None` when the log was closed.
+    fn take_group(&self, frames: &mut Vec<u8>) -> Option<Arc<Group>> {
+        let mut queue = self.shared.queue();
+        let mut wait = IDLE;
+        while queue.frames.is_empty() {
+            if queue.is_closing {
+                return None;
+            }
+            queue.is_writer_waiting = true;
+            let work = &self.shared.work;
+            let (woken, waited) =
+                work.wait_timeout(queue, wait).unwrap_or_else(std::sync::PoisonError::into_inner);
+            queue = woken;
+            if waited.timed_out() && queue.frames.is_empty() {
+                *frames = Vec::new();
+                queue.frames = Vec::new();
+                wait = Duration::MAX;
+            }
+        }
+        let Queue { frames: waiting, group, appends, in_flight, is_writer_waiting, .. } =
+            &mut *queue;
+        std::mem::swap(waiting, frames);
+        *in_flight = frames.len();
+        *appends = 0;
+        *is_writer_waiting = false;
+        Some(std::mem::take(group))
+    }
+
+    /// Makes a group durable and visible.
+    ///
+    /// After a failed sync the file is never written again: nobody can say which of its pages the
+    /// kernel still means to write. The group goes once more, from memory, into a new segment, whose
+    /// base tells recovery to ignore what the old file has from there on.
+    fn commit(&mut self, frames: &mut [u8]) -> Result<(), Failure> {
+        let length = frames.len() as u64;
+        let end = seal_group(frames, self.next, self.shared.seed);
+        loop {
+            if let Some(refusal) = self.refusal() {
+                return Err(refusal);
+            }
+            self.make_room(length)?;
+            let Some(current) = &mut self.current else { continue };
+            crash::point("log.sync.before");
+            match self.disk.write_synced(&current.file, frames, current.position) {
+                Ok(()) => break,
+                Err(error) => self.abandon_segment(&error)?,
+            }
+        }
+        crash::point("log.sync.after");
+        if let Some(current) = &mut self.current {
+            current.segment.note(self.next, current.position);
+            current.position += length;
+            current.segment.publish(current.position);
+        }
+        self.next = end;
+        self.shared.high.store(end, Ordering::Release);
+        self.shared.written.fetch_add(length, Ordering::Relaxed);
+        self.shared.notify_subscribers();
+        Ok(())
+    }
+
+    /// Gives the current file up; `Ok` where the group may be tried once more.
+    fn abandon_segment(&mut self, error: &io::Error) -> Result<(), Failure> {
+        let path = self.current.take().map(|current| current.segment.path.clone());
+        let path = path.unwrap_or_default();
+        if disk::is_full(error) {
+            return Err(full(&path));
+        }
+        self.sync_failures += 1;
+        metrics::counter!("evp_log_sync_failures_total").increment(1);
+        tracing::error!(
+            segment = %path.display(), %error, failures = self.sync_failures,
+            "the log could not be synced: its file is given up"
+        );
+        // Not ready while the second try is under way; a success takes it back.
+        let what = format!("cannot sync {}: {error}", path.display());
+        self.shared.queue().refusal = Some(Failure::new(Kind::Unavailable, what));
+        Ok(())
+    }
+
+    fn refusal(&self) -> Option<Failure> {
+        (self.sync_failures >= MAX_SYNC_FAILURES).then(|| {
+            let what = format!(
+                "the log {} gave up after {} failed syncs: check the disk and start again",
+                self.shared.directory.display(),
+                self.sync_failures
+            );
+            Failure::new(Kind::Unavailable, what)
+        })
+    }
+
+    /// Rolls where the group does not fit, and makes the next segment ready in time.
+    fn make_room(&mut self, length: u64) -> Result<(), Failure> {
+        let has_room = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.capacity.saturating_sub(current.position) >= length);
+        if !has_room {
+            self.roll(length).map_err(|error| {
+                let directory = &self.shared.directory;
+                if disk::is_full(&error) {
+                    return full(directory);
+                }
+                let directory = directory.display();
+                let what = format!("cannot begin a segment in {directory}: {error}");
+                Failure::new(Kind::Unavailable, what)
+            })?;
+        }
+        let is_half_full = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.position.saturating_add(length) > current.capacity / 2);
+        if is_half_full && self.prepared.is_none() {
+            self.prepare_next();
+        }
+        Ok(())
+    }
+
+    /// Begins a segment at the next offset, with room for `length` bytes.
+    pub(super) fn roll(&mut self, length: u64) -> io::Result<()> {
+        let prepared = self.prepared.take().and_then(|thread| thread.join().ok()?.ok());
+        let (file, capacity) = match prepared.filter(|(_, capacity)| *capacity >= length) {
+            Some(prepared) => prepared,
+            None => self.create(length)?,
+        };
+        let segment = Segment::new(&self.shared.directory, self.next, 0);
+        std::fs::rename(self.shared.directory.join(NEXT_NAME), &segment.path)?;
+        self.disk.sync_directory(&self.shared.directory)?;
+        crash::point("log.roll.after");
+        let segment = Arc::new(segment);
+        self.shared.segments.push(Arc::clone(&segment));
+        self.grown_bytes = capacity;
+        self.current = Some(Current { segment, file, position: 0, capacity });
+        Ok(())
+    }
+
+    /// The size of the next segment; it takes no more than a small part of what the disk has left.
+    fn next_bytes(&self) -> u64 {
+        let free = self.disk.free_bytes(&self.shared.directory).unwrap_or(u64::MAX);
+        let doubled = self.grown_bytes.saturating_mul(2).min((free / 16) & !4095);
+        doubled.max(FIRST_SEGMENT_BYTES).min(self.segment_bytes)
+    }
+
+    /// A file for a segment; on a disk that is nearly full one that just fits.
+    fn create(&self, length: u64) -> io::Result<Prepared> {
+        let path = self.shared.directory.join(NEXT_NAME);
+        let wanted = self.next_bytes().max(length);
+        match create(self.disk.as_ref(), &path, wanted) {
+            Err(error) if disk::is_full(&error) && wanted > length.max(FIRST_SEGMENT_BYTES) => {
+                create(self.disk.as_ref(), &path, length.max(FIRST_SEGMENT_BYTES))
+            }
+            created => created,
+        }
+    }
+
+    fn prepare_next(&mut self) {
+        let disk = Arc::clone(&self.disk);
+        let path = self.shared.directory.join(NEXT_NAME);
+        let bytes = self.next_bytes();
+        let thread = std::thread::Builder::new()
+            .name("evp-log-next".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || create(disk.as_ref(), &path, bytes));
+        // Without the thread the segment is made when it is needed.
+        self.prepared = thread.ok();
+    }
+
+    fn discard_prepared(&mut self) {
+        if let Some(Ok(Ok(_))) = self.prepared.take().map(JoinHandle::join)
+            && let Err(error) = std::fs::remove_file(self.shared.directory.join(NEXT_NAME))
+        {
+            tracing::debug!(%error, "spare segment left behind; the next start removes it");
+        }
+    }
+}
+
+fn full(path: &Path) -> Failure {
+    Failure::new(Kind::Full, format!("no space left for the log at {}", path.display()))
+}
+
+fn create(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<Prepared> {
+    match disk.create_zeroed(path, bytes) {
+        Ok(file) => Ok((file, bytes)),
+        Err(error) => {
+            // What was written of it holds space that others need.
+            match std::fs::remove_file(path) {
+                Err(left) if left.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %left, "cannot remove");
+                }
+                _ => {}
+            }
+            Err(error)
+        }
+    }
+}
