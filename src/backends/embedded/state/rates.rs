@@ -61,7 +61,7 @@ impl Rates {
     }
 
     /// Writes what the batch counted.
-    pub(super) fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    pub(super) fn write(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         if self.touched.is_empty() {
             return Ok(());
         }
@@ -69,6 +69,8 @@ impl Rates {
             "INSERT INTO rates (minute, ip, events) VALUES (?, ?, ?)
              ON CONFLICT DO UPDATE SET events = excluded.events",
         )?;
+        // In about the order of the table, so that neighbours meet in one page.
+        self.touched.sort_unstable();
         for key in &self.touched {
             let events = self.counts.get(key).map_or(0, |count| count.events);
             upsert.execute((key.0, key.1.to_string(), events))?;
