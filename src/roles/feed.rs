@@ -119,30 +119,40 @@ impl Feed {
 
     /// The next step, within `wait`. Errors of the log are waited out.
     pub(super) async fn next(&mut self, max: usize, wait: Duration) -> Result<Step, RoleError> {
-        let polled = match self.stash.pop_front() {
-            Some(polled) => polled,
-            None => match self.consumer.poll(max, wait).await {
+        loop {
+            let polled = match self.stash.pop_front() {
+                Some(polled) => Ok(polled),
+                None => self.consumer.poll(max, wait).await,
+            };
+            match polled {
                 Ok(polled) => {
                     self.voice.works();
-                    polled
+                    if let Some(step) = self.step(polled) {
+                        return Ok(step);
+                    }
                 }
                 Err(error) => {
                     let wait = wait_or_end(self.role, &mut self.voice, "read its topics", error)?;
                     self.wait_out(wait).await;
                     return Ok(Step::Idle);
                 }
-            },
-        };
-        Ok(match polled {
+            }
+        }
+    }
+
+    /// What a poll asks the role to do; `None` where that is nothing and it should poll again.
+    fn step(&mut self, polled: Polled) -> Option<Step> {
+        Some(match polled {
             Polled::Records(fetched) => {
                 self.moved_at = Instant::now();
                 Step::Records(fetched)
             }
             Polled::Revoking(gone) => Step::Revoking(gone),
             Polled::Lost(gone) => Step::Lost(gone),
+            Polled::Idle => Step::Idle,
             Polled::Assigned(assigned) => {
                 tracing::debug!(role = %self.role, partitions = assigned.len(), "assigned");
-                Step::Idle
+                return None;
             }
             Polled::Gap { at, from, to } => {
                 tracing::error!(
@@ -152,9 +162,8 @@ impl Feed {
                 let missed = u64::try_from(to.0 - from.0).unwrap_or(0);
                 metrics::counter!(names::GAP_RECORDS, "role" => self.role.as_str())
                     .increment(missed);
-                Step::Idle
+                return None;
             }
-            Polled::Idle => Step::Idle,
         })
     }
 
@@ -310,9 +319,7 @@ fn wait_or_end(
     error: Error,
 ) -> Result<Duration, RoleError> {
     match error.kind() {
-        Kind::Closed | Kind::NotFound | Kind::Conflict => {
-            Err(RoleError::Port { role, source: error })
-        }
+        Kind::Closed | Kind::NotFound => Err(RoleError::Port { role, source: error }),
         _ => Ok(voice.waits(doing, &error)),
     }
 }

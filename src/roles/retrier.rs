@@ -22,7 +22,7 @@ use crate::ports::{Assignment, Clock, EventLog, Fetched, Progress};
 use crate::runtime::metrics as names;
 use crate::settings::Settings;
 
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+const IDLE_WAIT: Duration = Duration::from_millis(100);
 const POLL_RECORDS: usize = 1024;
 /// Records held at once, and with them their bytes; past it, those behind wait in the topic.
 const MOST_WAITING: usize = 10_000;

@@ -23,7 +23,7 @@ use crate::ports::{Assignment, Fetched, ObjectStore, Progress, crash};
 use crate::runtime::metrics as names;
 use crate::settings::Settings;
 
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+const IDLE_WAIT: Duration = Duration::from_millis(100);
 const DRAIN_WAIT: Duration = Duration::from_millis(20);
 const POLL_RECORDS: usize = 4096;
 /// All partitions together hold at most so many full objects' records.

@@ -34,7 +34,7 @@ use crate::runtime::metrics as names;
 use crate::runtime::tasks;
 use crate::settings::Settings;
 
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// Wait for more while the last batch's outputs are being synced.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::pipeline::lag::{self, PartitionLag};
 use crate::ports::{EventLog, Store};
@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// The task that refreshes the gauges.
 #[derive(Debug)]
 pub(super) struct Books {
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     end: CancellationToken,
 }
 
@@ -38,7 +38,7 @@ impl Books {
                 }
             }
         });
-        Self { task, end }
+        Self { task: AbortOnDropHandle::new(task), end }
     }
 
     pub(super) async fn end(self) {

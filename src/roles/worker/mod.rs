@@ -32,7 +32,7 @@ use crate::runtime::metrics as names;
 use crate::runtime::tasks;
 use crate::settings::Settings;
 
-const IDLE_WAIT: Duration = Duration::from_millis(200);
+const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// Wait for more while the last batch is being applied, or while draining.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
 
