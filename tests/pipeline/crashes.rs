@@ -13,10 +13,8 @@ use crate::sandbox::{Sandbox, small};
 async fn crashes_at_any_moment_lose_and_double_nothing() {
     let sandbox = Sandbox::memory(small());
     for round in 0..12_u64 {
-        for n in 0..200 {
-            sandbox
-                .accept(&format!("e-{}", (u64::from(n as u32) + round * 170)), "198.51.100.7")
-                .await;
+        for n in 0..200_u64 {
+            sandbox.accept(&format!("e-{}", (n + round * 170)), "198.51.100.7").await;
         }
         let started = sandbox.start();
         tokio::time::sleep(Duration::from_millis(round * 3)).await;

@@ -9,5 +9,6 @@ mod sandbox;
 
 mod archive;
 mod crashes;
+mod embedded;
 mod failures;
 mod outcomes;
