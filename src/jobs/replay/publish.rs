@@ -35,11 +35,19 @@ impl Mark<'_> {
             .and_then(|event| encode(&event).map(|value| (event, value)));
         match event {
             Ok((event, value)) => {
-                let envelope = Envelope { event_id: Some(event.event_id), ..envelope };
-                let mut headers = envelope.headers();
-                self.set(&mut headers);
                 let timestamp = envelope.received_at;
-                let key = record.record.key.clone();
+                let key = key_of(record, &event);
+                let complete = Envelope {
+                    event_id: Some(event.event_id),
+                    shape: Some(event.shape),
+                    ..envelope
+                };
+                // The client's own headers go along, as the processor passes them on.
+                let mut headers = record.record.headers.clone();
+                for (name, value) in complete.headers().iter() {
+                    headers.set(name.clone(), value.clone());
+                }
+                self.set(&mut headers);
                 Ok(Record { key, value: value.into(), timestamp, headers })
             }
             Err(reason) => Err(Box::new(self.dead_letter(record, &reason))),
@@ -72,6 +80,14 @@ impl Mark<'_> {
         self.set(&mut decided.headers);
         decided
     }
+}
+
+fn key_of(record: &ConsumedRecord, event: &CanonicalEvent) -> Bytes {
+    if !record.record.key.is_empty() {
+        return record.record.key.clone();
+    }
+    let text = event.user_id.as_deref().unwrap_or(event.event_id.as_str());
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 fn encode(event: &CanonicalEvent) -> Result<Vec<u8>, String> {

@@ -1,0 +1,249 @@
+//! Replay brings back what was accepted, once, from this archive or another's.
+
+use std::path::PathBuf;
+
+use evp::jobs::replay::{Replay, ReplayRequest, ReplayResponse, ReplaySource};
+use evp::model::Outcome;
+use evp::ports::TimeRange;
+
+use crate::sandbox::{ADDRESS, START, Sandbox, event, events};
+
+fn request(id: &str) -> ReplayRequest {
+    ReplayRequest {
+        id: id.to_owned(),
+        resume: false,
+        source: ReplaySource::Archive { prefix: None },
+        range: None,
+        include: Vec::new(),
+        reprocess: false,
+        dry_run: false,
+        rate: None,
+    }
+}
+
+async fn replay(sandbox: &Sandbox, request: ReplayRequest) -> ReplayResponse {
+    let answer = sandbox.run::<Replay>(request).await.unwrap();
+    sandbox.drain().await;
+    answer
+}
+
+/// Rows, duplicates, and events over the limit.
+async fn installation() -> Sandbox {
+    let sandbox = Sandbox::with(|settings| settings.processor.ip_rate_limit_per_min = 40);
+    sandbox.send(&events(30)).await;
+    sandbox.send(&events(5)).await;
+    let hot: Vec<_> = (100..150).map(|number| event(number, "click", "198.51.100.9")).collect();
+    sandbox.accept(&hot).await;
+    sandbox
+}
+
+/// The same in three archive objects.
+async fn spread() -> Sandbox {
+    let sandbox = Sandbox::with(|settings| settings.processor.ip_rate_limit_per_min = 40);
+    sandbox.accept(&events(30)).await;
+    sandbox.accept(&events(5)).await;
+    let hot: Vec<_> = (100..150).map(|number| event(number, "click", "198.51.100.9")).collect();
+    sandbox.accept(&hot).await;
+    sandbox
+}
+
+fn numbers(sandbox: &Sandbox) -> Vec<i64> {
+    [
+        "SELECT count(*) FROM raw_events",
+        "SELECT count(*) FROM event_decisions WHERE outcome = 'duplicate'",
+        "SELECT count(*) FROM event_decisions WHERE outcome = 'blocked'",
+        "SELECT count(*) FROM event_decisions WHERE outcome = 'rate_limited'",
+        "SELECT sum(total_events) FROM campaign_stats",
+        "SELECT sum(total_clicks) FROM campaign_stats",
+    ]
+    .map(|text| sandbox.number(text))
+    .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twice_is_the_same_as_once_and_as_never() {
+    let sandbox = installation().await;
+    let before = numbers(&sandbox);
+    for id in ["one", "two"] {
+        let answer = replay(&sandbox, request(id)).await;
+        assert_eq!((answer.published, answer.already_stored), (0, 70));
+        assert_eq!(answer.blocked + answer.rate_limited, 10);
+        assert_eq!(numbers(&sandbox), before);
+        sandbox.assert_clean().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_store_gets_its_rows_back() {
+    let sandbox = installation().await;
+    let before = numbers(&sandbox);
+    sandbox.sql("DELETE FROM raw_events WHERE event_id < 'e-0010'");
+    let dry = replay(&sandbox, ReplayRequest { dry_run: true, ..request("dry") }).await;
+    assert_eq!((dry.published, dry.already_stored, dry.duplicates), (10, 60, 5));
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 60);
+    replay(&sandbox, request("real")).await;
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), before[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_installations_archive_gives_the_same_numbers_and_is_verified() {
+    let from = installation().await;
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    let files = ReplaySource::Files { paths };
+    let dry =
+        replay(&to, ReplayRequest { source: files.clone(), dry_run: true, ..request("dry") }).await;
+    assert_eq!((dry.published, dry.already_stored, dry.decisions), (70, 0, 15));
+    for id in ["once", "twice"] {
+        replay(&to, ReplayRequest { source: files.clone(), ..request(id) }).await;
+        assert_eq!(numbers(&to), numbers(&from));
+        let report = to.assert_clean().await;
+        assert_eq!((report.books.accepted, report.books.restored), (0, 85));
+    }
+    // Its own events are accepted beside the restored ones.
+    to.accept(&events(40)).await;
+    let report = to.assert_clean().await;
+    assert_eq!(report.books.accepted, 40);
+    assert_eq!(report.books.stored, 80);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_archive_is_replayed_in_place() {
+    let from = installation().await;
+    let to = Sandbox::new();
+    copy(&from.directory.path().join("archive"), &to.directory.path().join("archive"));
+    let report = to.assert_clean().await;
+    assert_eq!(report.origins.not_restored, 85);
+    replay(&to, request("copied")).await;
+    assert_eq!(numbers(&to), numbers(&from));
+    let report = to.assert_clean().await;
+    assert_eq!((report.origins.not_restored, report.books.restored), (0, 85));
+    // What was restored is compared with the copied archive, too.
+    to.sql("UPDATE raw_events SET user_id = 'somebody' WHERE event_id = 'e-0001'");
+    let (_, report) = to.found().await;
+    assert!(report.findings[0].detail.ends_with("user_id"), "{report:#?}");
+}
+
+fn copy(from: &PathBuf, to: &PathBuf) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_out_comes_back_when_included() {
+    let sandbox = installation().await;
+    let include = vec![Outcome::Blocked, Outcome::RateLimited];
+    let answer = replay(&sandbox, ReplayRequest { include, ..request("all") }).await;
+    assert_eq!(answer.published, 10);
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 80);
+    assert_eq!(numbers(&sandbox)[2..4], [0, 0]);
+    sandbox.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_range_asked_for_comes_back() {
+    let sandbox = Sandbox::new();
+    sandbox.accept(&events(10)).await;
+    sandbox.pass(3 * 24 * 3_600_000);
+    sandbox.accept(&[event(50, "click", ADDRESS), event(51, "click", ADDRESS)]).await;
+    let day = |days: i64| {
+        evp::model::Timestamp::from_millis(START + days * 24 * 3_600_000 - 3_600_000).unwrap()
+    };
+    let selected = async |from, to| {
+        let range = Some(TimeRange { from: day(from), to: day(to) });
+        replay(&sandbox, ReplayRequest { range, dry_run: true, ..request("r") }).await.selected
+    };
+    assert_eq!(selected(0, 1).await, 10);
+    assert_eq!(selected(1, 3).await, 0);
+    assert_eq!(selected(3, 4).await, 2);
+    assert_eq!(selected(0, 9).await, 12);
+    let prefix = ReplaySource::Archive { prefix: Some("events/2026/02/03".to_owned()) };
+    let answer =
+        replay(&sandbox, ReplayRequest { source: prefix, dry_run: true, ..request("p") }).await;
+    assert_eq!(answer.selected, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reprocessing_judges_by_todays_rules_and_the_books_balance() {
+    let sandbox = installation().await;
+    // The minute of receipt has its count already; today's limit is off.
+    let mut settings = (*sandbox.context.settings).clone();
+    settings.processor.ip_rate_limit_per_min = 0;
+    let relaxed = Sandbox {
+        context: evp::jobs::JobContext {
+            settings: std::sync::Arc::new(settings),
+            ..sandbox.context.clone()
+        },
+        ..sandbox
+    };
+    let state = &relaxed.context.ports.state;
+    for rule in state.rules().await.unwrap() {
+        state.remove_rule(&rule.target).await.unwrap();
+    }
+    for id in ["one", "two"] {
+        replay(&relaxed, ReplayRequest { reprocess: true, ..request(id) }).await;
+        assert_eq!(relaxed.number("SELECT count(*) FROM raw_events"), 80);
+        let report = relaxed.assert_clean().await;
+        assert_eq!((report.books.accepted, report.books.stored), (85, 80));
+        assert_eq!(report.books.blocked + report.books.rate_limited, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reprocessing_another_archive_counts_as_restored() {
+    let from = installation().await;
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    let source = ReplaySource::Files { paths };
+    replay(&to, ReplayRequest { source, reprocess: true, ..request("again") }).await;
+    let report = to.assert_clean().await;
+    assert_eq!((report.books.accepted, report.books.restored), (0, 85));
+    assert_eq!((report.books.stored, report.books.duplicate), (80, 5));
+    to.forget_raw().await;
+    to.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_replay_goes_on_where_it_stopped() {
+    use evp::jobs::{Job, JobError, NoProgress};
+    use evp::runtime::shutdown::CancellationToken;
+
+    let from = spread().await;
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    let asked = ReplayRequest { source: ReplaySource::Files { paths }, ..request("long") };
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let end = Replay::run(&to.context, asked, &NoProgress, stopped).await;
+    assert!(matches!(end, Err(JobError::Cancelled(_))), "{end:?}");
+    to.drain().await;
+    let some = to.number("SELECT count(*) FROM raw_events");
+    assert!(some > 0 && some < 70, "{some}");
+    let resumed = ReplayRequest { resume: true, ..request("long") };
+    let answer = replay(&to, resumed.clone()).await;
+    assert_eq!(answer.published, 70);
+    assert_eq!(numbers(&to), numbers(&from));
+    to.assert_clean().await;
+    let ended = to.run::<Replay>(resumed).await;
+    assert!(matches!(ended, Err(JobError::Request(_))), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_objects_are_passed_over_and_named() {
+    let sandbox = spread().await;
+    let file = sandbox.files("events").remove(0);
+    let mut content = std::fs::read(&file).unwrap();
+    content[60] ^= 1;
+    std::fs::write(&file, &content).unwrap();
+    let answer = replay(&sandbox, request("damaged")).await;
+    assert_eq!(answer.damaged.len(), 1);
+    assert_eq!(answer.selected, 55);
+}
