@@ -20,6 +20,8 @@ use super::replay::Replay;
 use super::send::Send;
 use super::stats::Stats;
 use super::status::Status;
+use super::run::Run;
+use super::serve::Serve;
 use super::ui::Output;
 use super::verify::Verify;
 
@@ -45,6 +47,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(Serve),
+    Run(Run),
     Send(Send),
     Stats(Stats),
     Status(Status),
@@ -60,6 +64,8 @@ enum Command {
 impl Command {
     fn run(self, context: &Context) -> CmdResult {
         match self {
+            Self::Serve(leaf) => leaf.run(context),
+            Self::Run(leaf) => leaf.run(context),
             Self::Send(leaf) => leaf.run(context),
             Self::Stats(leaf) => leaf.run(context),
             Self::Status(leaf) => leaf.run(context),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::runtime::shutdown::{self, CancellationToken};
+use crate::runtime::telemetry::start_logs;
 use crate::settings::loader::{LoadError, Loaded, Request, load};
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, Settings, Telemetry};
 
 use super::error::{CmdError, Kind};
 use super::ui::{Color, Output, Ui};
@@ -46,6 +47,9 @@ pub struct Globals {
     #[arg(short, long, global = true)]
     pub yes: bool,
 }
+
+/// A setting that a command's own flag gives: its key, the value, the flag.
+pub(super) type Flag = (&'static str, String, &'static str);
 
 /// What a leaf command works with.
 #[derive(Debug)]
@@ -95,13 +99,13 @@ impl Context {
         self.loaded_with(Vec::new())
     }
 
-    /// The same, with settings that this command's own flags give: key, value, the flag.
+    /// The same, with settings that this command's own flags give.
     ///
     /// # Errors
     /// Exit 78 with every fault.
-    pub fn loaded_with(
+    pub(super) fn loaded_with(
         &self,
-        flags: Vec<(&'static str, String, &'static str)>,
+        flags: Vec<Flag>,
     ) -> Result<&Loaded, CmdError> {
         if let Some(loaded) = self.loaded.get() {
             return Ok(loaded);
@@ -118,9 +122,24 @@ impl Context {
         }
     }
 
+    /// Starts logging at that level, or a louder one where `-v` asks for it.
+    ///
+    /// # Errors
+    /// Exit 78 where the level is none.
+    pub fn start_logs(&self, telemetry: &Telemetry, level: &str) -> Result<(), CmdError> {
+        let log_level = match self.globals.verbose {
+            0 => level,
+            1 => "debug",
+            _ => "trace",
+        };
+        let telemetry = Telemetry { log_level: log_level.to_owned(), ..telemetry.clone() };
+        start_logs(&telemetry, self.ui.color())
+            .map_err(|error| CmdError::caused(Kind::Config, "telemetry.log_level is none", error))
+    }
+
     /// What settings are loaded from.
     #[must_use]
-    pub fn request(&self, mut flags: Vec<(&'static str, String, &'static str)>) -> Request {
+    pub(super) fn request(&self, mut flags: Vec<Flag>) -> Request {
         if let Some(directory) = &self.globals.data_dir {
             flags.push(("data_dir", directory.to_string_lossy().into_owned(), "--data-dir"));
         }

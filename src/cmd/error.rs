@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use crate::jobs::JobError;
 use crate::ports;
 use crate::roles::RoleError;
+use crate::wire::WireError;
 
 use super::ui::Output;
 
@@ -295,6 +296,24 @@ impl From<RoleError> for CmdError {
             RoleError::NotDrained { .. } => Kind::Unavailable,
         };
         Self::new(kind, error)
+    }
+}
+
+impl From<WireError> for CmdError {
+    fn from(error: WireError) -> Self {
+        let (kind, hint) = match &error {
+            WireError::Locked { .. } => (
+                Kind::Failed,
+                Some("one process owns a data directory; --data-dir DIR names another"),
+            ),
+            WireError::Missing(_) => {
+                (Kind::Failed, Some("`evp serve` makes one; --data-dir DIR names another"))
+            }
+            WireError::Port(source) => (kind_of(source), None),
+            WireError::Directory(_) => (Kind::Failed, None),
+        };
+        let error = Self::new(kind, error);
+        hint.into_iter().fold(error, Self::hint)
     }
 }
 

@@ -1,14 +1,35 @@
 //! Reaching the data: through the process that owns the directory, or by owning it.
 //!
 //! A data directory has one owner. Where a server owns it, jobs are asked of that server through
-//! `admin.sock`; where nobody does, the command takes the directory for itself.
+//! `admin.sock`; where nobody does, the command takes the directory for itself. Where another
+//! command holds it, this one waits a little.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::jobs::{Job, JobContext, ProgressSink};
+use crate::roles::RoleDeps;
+use crate::roles::launch;
+use crate::runtime::health::Health;
 use crate::runtime::shutdown::CancellationToken;
+use crate::settings::Settings;
+use crate::wire::{self, OpenMode, WireError, Wired};
 
 use super::admin::Owner;
 use super::context::Context;
-use super::error::CmdError;
+use super::error::{CmdError, Kind};
+use super::server;
+
+/// How long a command waits for another's end, or for a server that is starting.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one attempt to own the directory waits before the server is looked for again.
+const ATTEMPT: Duration = Duration::from_millis(200);
+
+/// How loud the parts of the pipeline are in a command.
+const LOG_LEVEL: &str = "warn";
 
 /// A way to run jobs on a data directory.
 #[derive(Debug)]
@@ -19,7 +40,7 @@ enum Reach {
     /// The server that owns it is asked.
     Remote(Owner),
     /// This process owns it.
-    Local(JobContext),
+    Local(JobContext, Wired),
 }
 
 impl Session {
@@ -27,27 +48,29 @@ impl Session {
     ///
     /// # Errors
     /// Exit 1 where there is no such directory or somebody else holds it and cannot be asked.
-    #[expect(clippy::unused_async, reason = "waits for a directory that another command holds")]
     pub async fn open(context: &Context) -> Result<Self, CmdError> {
         let settings = context.settings()?;
-        if let Some(owner) = Owner::find(&settings.data_dir) {
-            return Ok(Self(Reach::Remote(owner)));
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(owner) = Owner::find(&settings.data_dir) {
+                return Ok(Self(Reach::Remote(owner)));
+            }
+            match own(Arc::clone(&settings)).await? {
+                Ok(wired) => {
+                    context.start_logs(&settings.telemetry, LOG_LEVEL)?;
+                    let ports = wired.ports.clone();
+                    return Ok(Self(Reach::Local(JobContext { ports, settings }, wired)));
+                }
+                Err(WireError::Locked { .. }) if Instant::now() < until => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let directory = settings.data_dir.display();
-        Err(CmdError::failed(format!("there is no data directory {directory}"))
-            .hint("`evp serve` makes one; --data-dir DIR names another"))
-    }
-
-    /// A session on ports that this process holds already.
-    #[must_use]
-    pub const fn local(context: JobContext) -> Self {
-        Self(Reach::Local(context))
     }
 
     /// Whether this process owns the directory, so that nothing but the command works on it.
     #[must_use]
     pub const fn is_local(&self) -> bool {
-        matches!(self.0, Reach::Local(_))
+        matches!(self.0, Reach::Local(..))
     }
 
     /// Runs a job to its end.
@@ -62,7 +85,7 @@ impl Session {
     ) -> Result<J::Response, CmdError> {
         match &self.0 {
             Reach::Remote(owner) => owner.run::<J>(&request, progress, cancel).await,
-            Reach::Local(context) => Ok(J::run(context, request, progress, cancel).await?),
+            Reach::Local(context, _) => Ok(J::run(context, request, progress, cancel).await?),
         }
     }
 
@@ -71,17 +94,30 @@ impl Session {
     ///
     /// # Errors
     /// What a role failed with.
-    #[expect(clippy::unused_async, reason = "runs roles")]
-    pub async fn drain(&self, _cancel: CancellationToken) -> Result<(), CmdError> {
-        Ok(())
+    pub async fn drain(&self, cancel: CancellationToken) -> Result<(), CmdError> {
+        let Reach::Local(context, _) = &self.0 else { return Ok(()) };
+        let JobContext { ports, settings } = context.clone();
+        let deps = RoleDeps { ports, settings, health: Health::new() };
+        Ok(launch::drain(&deps, cancel).await?)
     }
 
     /// Ends the session: what it holds is made durable and given up.
     ///
     /// # Errors
-    /// Where that fails.
-    #[expect(clippy::unused_async, reason = "waits for the log")]
+    /// None today; a directory's keeper may have some.
     pub async fn close(self) -> Result<(), CmdError> {
+        if let Reach::Local(context, wired) = self.0 {
+            drop(context);
+            server::close(wired).await;
+        }
         Ok(())
     }
+}
+
+/// Tries to own the directory. No command but `serve` makes one.
+async fn own(settings: Arc<Settings>) -> Result<Result<Wired, WireError>, CmdError> {
+    let mode = OpenMode { create: false, lock_wait: ATTEMPT };
+    tokio::task::spawn_blocking(move || wire::open(&settings, mode))
+        .await
+        .map_err(|error| CmdError::new(Kind::Bug, error))
 }
