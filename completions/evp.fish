@@ -41,6 +41,8 @@ complete -c evp -n "__fish_evp_needs_command" -s v -l verbose -d 'Log more on st
 complete -c evp -n "__fish_evp_needs_command" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_needs_command" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_needs_command" -f -a "serve" -d 'Run the whole pipeline in this process, or one role of it'
+complete -c evp -n "__fish_evp_needs_command" -f -a "run" -d 'Run one or more roles in this process'
 complete -c evp -n "__fish_evp_needs_command" -f -a "send" -d 'Send events, one JSON object a line; exit 3 where some were rejected'
 complete -c evp -n "__fish_evp_needs_command" -f -a "stats" -d 'Show the numbers of a campaign or of all'
 complete -c evp -n "__fish_evp_needs_command" -f -a "status" -d 'Say what became of an event; exit 3 where it was never accepted'
@@ -51,6 +53,46 @@ complete -c evp -n "__fish_evp_needs_command" -f -a "dlq" -d 'See dead letters a
 complete -c evp -n "__fish_evp_needs_command" -f -a "config" -d 'Show, explain and check settings'
 complete -c evp -n "__fish_evp_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c evp -n "__fish_evp_needs_command" -f -a "man" -d 'Print the manual page, or write one page a command'
+complete -c evp -n "__fish_evp_using_subcommand serve" -l listen -d 'Address of the collector, or of the query role where it runs without one; port 0 takes a free one [default: 127.0.0.1:8080]' -r
+complete -c evp -n "__fish_evp_using_subcommand serve" -l admin-listen -d 'Address of metrics and health; port 0 takes a free one [default: 127.0.0.1:9600, 9601 query, 9602 processor, 9603 archiver, 9604 worker, 9605 retrier]' -r
+complete -c evp -n "__fish_evp_using_subcommand serve" -l drain-timeout -d 'Time to bring what was accepted to its end once told to stop [default: 30s]' -r
+complete -c evp -n "__fish_evp_using_subcommand serve" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand serve" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand serve" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand serve" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand serve" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand serve" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand serve" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand serve" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand serve" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand serve" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand run" -l listen -d 'Address of the collector, or of the query role where it runs without one; port 0 takes a free one [default: 127.0.0.1:8080]' -r
+complete -c evp -n "__fish_evp_using_subcommand run" -l admin-listen -d 'Address of metrics and health; port 0 takes a free one [default: 127.0.0.1:9600, 9601 query, 9602 processor, 9603 archiver, 9604 worker, 9605 retrier]' -r
+complete -c evp -n "__fish_evp_using_subcommand run" -l drain-timeout -d 'Time to bring what was accepted to its end once told to stop [default: 30s]' -r
+complete -c evp -n "__fish_evp_using_subcommand run" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand run" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand run" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand run" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand run" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand run" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand run" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand run" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand run" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand run" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand run" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand send" -l url -d 'Send to this collector instead of the data directory' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l ip-field -d 'The lines are objects; this member is the client\'s address, and `event` the event' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l shape -d 'The shape of the events; told by their members where absent' -r -f -a "campaign\t'`event_type`, `user_id`, `campaign_id`'

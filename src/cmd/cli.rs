@@ -17,11 +17,11 @@ use super::dlq::Dlq;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
 use super::replay::Replay;
+use super::run::Run;
 use super::send::Send;
+use super::serve::Serve;
 use super::stats::Stats;
 use super::status::Status;
-use super::run::Run;
-use super::serve::Serve;
 use super::ui::Output;
 use super::verify::Verify;
 

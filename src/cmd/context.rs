@@ -103,10 +103,7 @@ impl Context {
     ///
     /// # Errors
     /// Exit 78 with every fault.
-    pub(super) fn loaded_with(
-        &self,
-        flags: Vec<Flag>,
-    ) -> Result<&Loaded, CmdError> {
+    pub(super) fn loaded_with(&self, flags: Vec<Flag>) -> Result<&Loaded, CmdError> {
         if let Some(loaded) = self.loaded.get() {
             return Ok(loaded);
         }

@@ -40,7 +40,13 @@ enum Reach {
     /// The server that owns it is asked.
     Remote(Owner),
     /// This process owns it.
-    Local(JobContext, Wired),
+    Local(Box<Owned>),
+}
+
+#[derive(Debug)]
+struct Owned {
+    context: JobContext,
+    wired: Wired,
 }
 
 impl Session {
@@ -59,7 +65,8 @@ impl Session {
                 Ok(wired) => {
                     context.start_logs(&settings.telemetry, LOG_LEVEL)?;
                     let ports = wired.ports.clone();
-                    return Ok(Self(Reach::Local(JobContext { ports, settings }, wired)));
+                    let context = JobContext { ports, settings };
+                    return Ok(Self(Reach::Local(Box::new(Owned { context, wired }))));
                 }
                 Err(WireError::Locked { .. }) if Instant::now() < until => {}
                 Err(error) => return Err(error.into()),
@@ -85,7 +92,7 @@ impl Session {
     ) -> Result<J::Response, CmdError> {
         match &self.0 {
             Reach::Remote(owner) => owner.run::<J>(&request, progress, cancel).await,
-            Reach::Local(context, _) => Ok(J::run(context, request, progress, cancel).await?),
+            Reach::Local(owned) => Ok(J::run(&owned.context, request, progress, cancel).await?),
         }
     }
 
@@ -95,8 +102,8 @@ impl Session {
     /// # Errors
     /// What a role failed with.
     pub async fn drain(&self, cancel: CancellationToken) -> Result<(), CmdError> {
-        let Reach::Local(context, _) = &self.0 else { return Ok(()) };
-        let JobContext { ports, settings } = context.clone();
+        let Reach::Local(owned) = &self.0 else { return Ok(()) };
+        let JobContext { ports, settings } = owned.context.clone();
         let deps = RoleDeps { ports, settings, health: Health::new() };
         Ok(launch::drain(&deps, cancel).await?)
     }
@@ -106,9 +113,9 @@ impl Session {
     /// # Errors
     /// None today; a directory's keeper may have some.
     pub async fn close(self) -> Result<(), CmdError> {
-        if let Reach::Local(context, wired) = self.0 {
-            drop(context);
-            server::close(wired).await;
+        if let Reach::Local(owned) = self.0 {
+            drop(owned.context);
+            server::close(owned.wired).await;
         }
         Ok(())
     }

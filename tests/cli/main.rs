@@ -6,3 +6,4 @@ mod config;
 mod generated;
 mod help;
 mod sandbox;
+mod serve;

@@ -12,7 +12,9 @@ use crate::cmd::error::{CmdError, Kind};
 use crate::model::Timestamp;
 use crate::roles::Role;
 use crate::roles::launch::RoleSet;
+use crate::wire::Wired;
 
+use super::Plan;
 use super::sockets::AdminSockets;
 
 /// Its name in the data directory.
@@ -35,19 +37,20 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn of(
-        set: &RoleSet,
-        sockets: &AdminSockets,
-        directory: &Path,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn of(set: &RoleSet, plan: &Plan, sockets: &AdminSockets, wired: &Wired) -> Self {
+        let directory = wired.directory();
         let addresses = set.addresses();
+        let mut roles = set.roles();
+        // On the collector's port the query role has no task of its own, but it answers.
+        if plan.roles.contains(&Role::Query) && !roles.contains(&Role::Query) {
+            roles.push(Role::Query);
+        }
         let of = |role| addresses.iter().find(|(of, _)| *of == role).map(|(_, address)| *address);
         Self {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
-            started_at: now,
-            roles: set.roles().into_iter().map(Role::as_str).collect(),
+            started_at: wired.ports.clock.now(),
+            roles: roles.iter().copied().map(Role::as_str).collect(),
             data_dir: directory.canonicalize().unwrap_or_else(|_| directory.to_owned()),
             http: of(Role::Collector),
             query: of(Role::Query),

@@ -16,7 +16,7 @@ use crate::runtime::telemetry;
 use crate::settings::Settings;
 use crate::wire::{self, OpenMode, Wired};
 
-use super::admin::Vitals;
+use super::admin::{Owner, Vitals};
 use super::context::{Context, Flag};
 use super::error::{CmdError, CmdResult, Finish, Kind};
 use listen::Listening;
@@ -101,7 +101,10 @@ pub(super) fn run(context: &Context, plan: &Plan) -> CmdResult {
 
 async fn open(settings: &Arc<Settings>, create: bool) -> Result<Wired, CmdError> {
     let settings = Arc::clone(settings);
-    let mode = OpenMode { create, lock_wait: LOCK_WAIT };
+    // A command ends soon and is waited for; a server does not.
+    let served = Owner::find(&settings.data_dir).is_some();
+    let lock_wait = if served { Duration::ZERO } else { LOCK_WAIT };
+    let mode = OpenMode { create, lock_wait };
     let opened = tokio::task::spawn_blocking(move || wire::open(&settings, mode)).await;
     opened.map_err(|error| CmdError::new(Kind::Bug, error))?.map_err(CmdError::from)
 }
@@ -123,14 +126,11 @@ async fn serve(
         .map_err(|error| CmdError::new(Kind::Bug, error))?;
     let (ports, health) = (wired.ports.clone(), Health::new());
     let process = health.component("process", ports.clock.now());
-    let deps = RoleDeps {
-        ports: ports.clone(),
-        settings: Arc::clone(settings),
-        health: health.clone(),
-    };
+    let deps =
+        RoleDeps { ports: ports.clone(), settings: Arc::clone(settings), health: health.clone() };
     let set = RoleSet::build(&plan.roles, &deps).map_err(with_hint)?;
     let sockets = AdminSockets::bind(context, settings, plan.admin_role(), wired.directory())?;
-    let listening = Listening::of(&set, &sockets, wired.directory(), ports.clock.now());
+    let listening = Listening::of(&set, plan, &sockets, wired);
     listening.write(wired.directory())?;
     listening.tell(context)?;
     let jobs = JobContext { ports: ports.clone(), settings: Arc::clone(settings) };
@@ -141,7 +141,7 @@ async fn serve(
     let draining = async {
         shutdown.cancelled().await;
         process.not_ready("draining", ports.clock.now());
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let ended = tokio::select! {
         ended = run => ended,

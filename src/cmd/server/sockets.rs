@@ -50,7 +50,8 @@ impl AdminSockets {
         };
         let tcp = tcp.map_err(|error| {
             let what = format!("cannot listen on {wanted} for metrics and health");
-            CmdError::caused(Kind::Failed, what, error).hint("--admin-listen 127.0.0.1:0 takes a free port")
+            CmdError::caused(Kind::Failed, what, error)
+                .hint("--admin-listen 127.0.0.1:0 takes a free port")
         })?;
         let unix = admin::bind(directory).map_err(|error| {
             let what = format!("cannot bind {} in {}", admin::SOCKET_FILE, directory.display());
