@@ -61,14 +61,15 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let _permit = self.permits.acquire().await.map_err(|e| {
-            Error::new(Kind::Closed, format!("{what} store.db: closed")).with_source(e)
-        })?;
         let caller = Caller::default();
         let limit = Limit {
             deadline: (bound == Bound::Query).then(|| Instant::now() + self.timeout),
             is_gone: Arc::clone(&caller.0),
         };
+        // Waiting for a connection counts too: a query past its deadline ends as it starts.
+        let _permit = self.permits.acquire().await.map_err(|e| {
+            Error::new(Kind::Closed, format!("{what} store.db: closed")).with_source(e)
+        })?;
         match &self.source {
             Source::Writer(writer) => writer.run(move |c| answer(c, what, limit, work)).await,
             Source::File { path, idle } => {
@@ -77,7 +78,7 @@ impl Readers {
                     let pooled = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let mut connection = match pooled {
                         Some(connection) => connection,
-                        None => sqlite::open_reader(&path)?,
+                        None => open(&path)?,
                     };
                     let answered = answer(&mut connection, what, limit, work)?;
                     idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -89,6 +90,14 @@ impl Readers {
             }
         }
     }
+}
+
+/// A reader whose large intermediate results go to temporary files and not into memory.
+fn open(path: &Path) -> Result<Connection> {
+    let connection = sqlite::open_reader(path)?;
+    let spilling = connection.pragma_update(None, "temp_store", "FILE");
+    spilling.map_err(|e| failed("set up a reader of", e))?;
+    Ok(connection)
 }
 
 /// Tells a query that nobody waits for it any more.
