@@ -122,6 +122,13 @@ async fn operators_ask_in_sql() {
         .query_row("SELECT strftime('%Y-%m-%d %H', created_at) FROM raw_events", [], |r| r.get(0))
         .unwrap();
     assert_eq!(day, "2026-01-02 03");
+    // A weaker outcome that somebody typed beside a stronger one does not show.
+    outside
+        .execute_batch(
+            "INSERT INTO event_decisions SELECT origin, event_id, 'blocked', '', NULL, '', '', NULL, 0
+               FROM event_outcomes WHERE outcome <> 'duplicate'",
+        )
+        .unwrap();
     let outcomes: String = outside
         .query_row(
             "SELECT group_concat(outcome || ' ' || n, ', ') FROM
