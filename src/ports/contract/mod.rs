@@ -5,6 +5,7 @@
 
 pub mod event_log;
 pub mod object_store;
+mod outcomes;
 pub mod samples;
 pub mod sink;
 pub mod state;
