@@ -9,7 +9,7 @@ use super::samples::{
     Fixture, apply, at, decision, decisions, event, letter, letters, must, origin, rows, stored,
 };
 use crate::model::{
-    CanonicalEvent, DeadLetter, GroupId, Offset, Origin, Outcome, Partition, Timestamp, Topic,
+    CanonicalEvent, DeadLetter, GroupId, Offset, Outcome, Partition, Timestamp, Topic,
     TopicPartition,
 };
 use crate::ports::{
