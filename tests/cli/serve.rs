@@ -74,7 +74,7 @@ fn get(url: &str) -> (u16, String) {
 #[test]
 fn a_server_says_where_it_is_and_commands_reach_it() {
     let sandbox = Sandbox::new();
-    let server = Server::start(&sandbox, &[]);
+    let server = Server::start(&sandbox, &["--set", "archive.flush_interval=50ms"]);
     let file = std::fs::read_to_string(sandbox.path("evp-data/listen.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), server.told);
     assert_eq!(server.told["pid"], server.child.id());
