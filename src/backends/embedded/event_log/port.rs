@@ -150,6 +150,15 @@ impl EmbeddedLog {
         }
     }
 
+    /// Bytes and groups synced to a topic since the log was opened.
+    #[must_use]
+    pub fn synced(&self, topic: &Topic) -> (u64, u64) {
+        let logs = self.inner.topics.get(topic).map(|topic| &topic.partitions);
+        logs.into_iter().flatten().fold((0, 0), |(bytes, groups), log| {
+            (bytes + log.written_bytes(), groups + log.groups())
+        })
+    }
+
     /// Measures free space and removes what every reader is past, now.
     #[cfg(test)]
     pub(super) fn maintain(&self) -> Result<()> {

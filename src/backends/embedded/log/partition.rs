@@ -44,6 +44,8 @@ pub(super) struct Shared {
     pub(super) high: AtomicI64,
     /// Frame bytes synced since the log was opened.
     pub(super) written: AtomicU64,
+    /// Groups synced since the log was opened.
+    pub(super) groups: AtomicU64,
     pub(super) queue: Mutex<Queue>,
     /// Wakes the writer.
     pub(super) work: Condvar,
@@ -105,6 +107,7 @@ impl PartitionLog {
             segments: recover::list(path).map_err(failed)?,
             high: AtomicI64::new(0),
             written: AtomicU64::new(0),
+            groups: AtomicU64::new(0),
             queue: Mutex::default(),
             work: Condvar::new(),
             subscribers: Mutex::default(),
@@ -186,6 +189,11 @@ impl PartitionLog {
     /// Frame bytes synced since the log was opened.
     pub(crate) fn written_bytes(&self) -> u64 {
         self.shared.written.load(Ordering::Relaxed)
+    }
+
+    /// Groups synced since the log was opened.
+    pub(crate) fn groups(&self) -> u64 {
+        self.shared.groups.load(Ordering::Relaxed)
     }
 
     /// Bytes from an offset to the end, about.

@@ -163,6 +163,7 @@ impl Writer {
         self.next = end;
         self.shared.high.store(end, Ordering::Release);
         self.shared.written.fetch_add(length, Ordering::Relaxed);
+        self.shared.groups.fetch_add(1, Ordering::Relaxed);
         self.shared.notify_subscribers();
         Ok(())
     }
