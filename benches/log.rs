@@ -5,6 +5,12 @@
 //! `EVP_BENCH_DIR` chooses the directory (default: the system's temporary one), `EVP_BENCH_ROUNDS`
 //! the number of rounds (default 5, of one second each).
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails loudly"
+)]
+
 use std::fs::File;
 use std::io::IoSlice;
 use std::path::Path;
