@@ -71,7 +71,7 @@ fn serving() -> Serving {
     let wired = wire::open(&settings, mode).unwrap();
     let limits = Limits::of(&settings.http, Duration::from_secs(1));
     let context = JobContext { ports: wired.ports.clone(), settings: Arc::new(settings) };
-    let router = router_of(context, CancellationToken::new(), |routes| routes.add::<Probe>());
+    let router = router_of(context, CancellationToken::new(), super::jobs::JobRoutes::add::<Probe>);
     let listener = super::bind(&data_dir).unwrap();
     let handler = RouterHandler::new(router, &limits);
     drop(tasks::spawn("test", serve(listener, handler, limits, CancellationToken::new())));
