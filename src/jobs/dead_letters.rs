@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError, JobProgress, ProgressSink};
 use crate::model::{
-    DeadLetter, EventId, HeaderName, Headers, Origin, Record, RecordBatch, Stage, Timestamp, Topic,
+    DeadLetter, EventId, HeaderName, Headers, Origin, Record, Stage, Timestamp, Topic,
 };
 use crate::pipeline::envelope::Envelope;
 use crate::ports::{DeadLetterFilter, DeadLetterRow};
@@ -135,9 +135,16 @@ impl Job for DeadLetters {
                 list(context, &filter, after, limit).await
             }
             DeadLettersRequest::Redrive { filter, id, dry_run } => {
-                let mut redrive =
-                    Redrive { context, id, dry_run, after: None, redriven: 0, unknown: Vec::new() };
-                redrive.run(&filter, progress, &cancel).await?;
+                let mut redrive = Redrive {
+                    context,
+                    id,
+                    dry_run,
+                    cancel: &cancel,
+                    after: None,
+                    redriven: 0,
+                    unknown: Vec::new(),
+                };
+                redrive.run(&filter, progress).await?;
                 let Redrive { redriven, unknown, .. } = redrive;
                 Ok(DeadLettersResponse::Redriven { redriven, unknown, dry_run })
             }
@@ -218,6 +225,7 @@ struct Redrive<'c> {
     context: &'c JobContext,
     id: String,
     dry_run: bool,
+    cancel: &'c CancellationToken,
     after: Option<Origin>,
     redriven: u64,
     unknown: Vec<String>,
@@ -232,7 +240,6 @@ impl Redrive<'_> {
         &mut self,
         filter: &LetterFilter,
         progress: &dyn ProgressSink,
-        cancel: &CancellationToken,
     ) -> Result<(), JobError> {
         let state = &self.context.ports.state;
         let saved = state.job_state(&self.state_key()).await;
@@ -255,7 +262,7 @@ impl Redrive<'_> {
                 }
                 let (done, message) = (self.redriven, "dead letters".to_owned());
                 progress.report(JobProgress { done, total: None, message });
-                if cancel.is_cancelled() {
+                if self.cancel.is_cancelled() {
                     let said = format!("{done} put back, --resume {} goes on", self.id);
                     return Err(JobError::Cancelled(said));
                 }
@@ -302,13 +309,10 @@ impl Redrive<'_> {
     }
 
     async fn append(&self, topic: &Topic, records: &[Record]) -> Result<(), JobError> {
-        if records.is_empty() || self.dry_run {
+        if self.dry_run {
             return Ok(());
         }
-        let appended = self.context.ports.log.append(topic, RecordBatch::of_all(records)).await;
-        appended
-            .map(|_| ())
-            .map_err(|source| JobError::port(format!("put dead letters back into {topic}"), source))
+        super::publish(self.context, topic, records, self.cancel).await
     }
 }
 

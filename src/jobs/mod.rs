@@ -14,12 +14,13 @@ pub mod status;
 pub mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Timestamp;
+use crate::model::{Record, RecordBatch, Timestamp, Topic};
 use crate::pipeline::lookup::LookupPlan;
 use crate::ports::{self, Ports, TimeRange};
 use crate::runtime::shutdown::CancellationToken;
@@ -98,6 +99,38 @@ impl JobError {
 
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: format!("cannot {}", what.into()), source }
+    }
+}
+
+/// How long a job waits before it appends again where there was no room.
+const NO_ROOM_WAIT: Duration = Duration::from_millis(500);
+
+/// Publishes records, waiting for as long as the log has no room or cannot be used.
+async fn publish(
+    context: &JobContext,
+    topic: &Topic,
+    records: &[Record],
+    cancel: &CancellationToken,
+) -> Result<(), JobError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let batch = RecordBatch::of_all(records);
+    loop {
+        match context.ports.log.append(topic, batch.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                let may_pass = matches!(error.kind(), ports::Kind::Full | ports::Kind::Unavailable);
+                if !may_pass || cancel.is_cancelled() {
+                    return Err(JobError::port(format!("publish to {topic}"), error));
+                }
+                tracing::warn!(%topic, error = %error.chain(), "cannot publish; trying again");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(NO_ROOM_WAIT) => {}
+            () = cancel.cancelled() => {}
+        }
     }
 }
 

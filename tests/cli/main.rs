@@ -5,5 +5,6 @@
 mod config;
 mod generated;
 mod help;
+mod jobs;
 mod sandbox;
 mod serve;

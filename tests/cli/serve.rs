@@ -12,15 +12,15 @@ use crate::sandbox::{Ended, Sandbox};
 const EVENT: &str = r#"{"event_type":"click","user_id":"u1","campaign_id":"c1"}"#;
 
 /// A server that ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     out: BufReader<ChildStdout>,
     /// What it says of itself: the same as `listen.json`.
-    told: Value,
+    pub(crate) told: Value,
 }
 
 impl Server {
-    fn start(sandbox: &Sandbox, more: &[&str]) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, more: &[&str]) -> Self {
         let mut args = vec!["serve", "-o", "ndjson", "--listen", "127.0.0.1:0"];
         args.extend(["--admin-listen", "127.0.0.1:0"]);
         args.extend(more);
@@ -33,16 +33,16 @@ impl Server {
         Self { child, out, told }
     }
 
-    fn url(&self, of: &str, path: &str) -> String {
+    pub(crate) fn url(&self, of: &str, path: &str) -> String {
         format!("http://{}{path}", self.told[of].as_str().unwrap())
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end: code, and what it said last.
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().unwrap();
         let mut ended = Ended {
             code: status.code().unwrap_or(-1),

@@ -5,16 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::books::describe;
-use super::super::{ALL_TIME, JobContext, JobError, JobProgress, ProgressSink};
+use super::super::{ALL_TIME, JobContext, JobError, JobProgress, ProgressSink, publish};
 use super::decided::{Decided, decision_of};
 use super::position::Position;
 use super::publish::Mark;
 use super::select::{Choice, Selection, is_in};
 use super::source::{Batches, Object, Unread, objects, prune};
 use super::{ReplayResponse, ReplaySource};
-use crate::model::{
-    ConsumedRecord, Decision, Offset, Origin, Outcome, Record, RecordBatch, Topic, TopicId,
-};
+use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, Topic, TopicId};
 use crate::pipeline::envelope::Envelope;
 use crate::ports::TimeRange;
 use crate::runtime::shutdown::CancellationToken;
@@ -129,7 +127,7 @@ impl<'c> Run<'c> {
             let Some(end) = records.last().map(|record| record.offset.next()) else { break };
             let (next, range) = (self.position.next, self.range);
             records.retain(|record| record.offset >= next && is_in(&range, record));
-            self.events_batch(&records, object.topic_id()).await?;
+            self.events_batch(&records, object.topic_id(), cancel).await?;
             self.position.next = end;
             self.position.save(self.context).await?;
             self.pace(records.len(), cancel).await;
@@ -164,6 +162,7 @@ impl<'c> Run<'c> {
         &mut self,
         records: &[ConsumedRecord],
         topic_id: TopicId,
+        cancel: &CancellationToken,
     ) -> Result<(), JobError> {
         if records.is_empty() {
             return Ok(());
@@ -215,7 +214,7 @@ impl<'c> Run<'c> {
                 },
             }
         }
-        out.append(self.context, done.dry_run).await
+        out.append(self.context, done.dry_run, cancel).await
     }
 
     /// Publishes the archived decisions of what was selected that the store does not have.
@@ -228,7 +227,7 @@ impl<'c> Run<'c> {
                 if records.is_empty() {
                     break;
                 }
-                self.decisions_batch(&records, object.topic_id(), &window).await?;
+                self.decisions_batch(&records, object.topic_id(), &window, cancel).await?;
                 self.pace(records.len(), cancel).await;
                 if cancel.is_cancelled() {
                     return Err(self.stopped());
@@ -258,6 +257,7 @@ impl<'c> Run<'c> {
         records: &[ConsumedRecord],
         topic_id: TopicId,
         range: &TimeRange,
+        cancel: &CancellationToken,
     ) -> Result<(), JobError> {
         let request = &self.position.request;
         let wanted = |decision: &Decision| {
@@ -287,7 +287,7 @@ impl<'c> Run<'c> {
             }
         }
         self.position.done.decisions += out.decisions.len() as u64;
-        out.append(self.context, self.position.done.dry_run).await
+        out.append(self.context, self.position.done.dry_run, cancel).await
     }
 }
 
@@ -301,7 +301,12 @@ struct Out {
 }
 
 impl Out {
-    async fn append(self, context: &JobContext, dry_run: bool) -> Result<(), JobError> {
+    async fn append(
+        self,
+        context: &JobContext,
+        dry_run: bool,
+        cancel: &CancellationToken,
+    ) -> Result<(), JobError> {
         if dry_run {
             return Ok(());
         }
@@ -312,11 +317,7 @@ impl Out {
             (&topics.decisions, &self.decisions),
             (&topics.raw_dlq, &self.raw_dlq),
         ] {
-            if records.is_empty() {
-                continue;
-            }
-            let appended = context.ports.log.append(topic, RecordBatch::of_all(records)).await;
-            appended.map_err(|source| JobError::port(format!("publish to {topic}"), source))?;
+            publish(context, topic, records, cancel).await?;
         }
         Ok(())
     }

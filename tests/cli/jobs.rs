@@ -1,0 +1,156 @@
+//! The commands of jobs on the real binary: beside a running server, and on a stopped directory.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+use crate::serve::Server;
+
+fn events(count: u32) -> String {
+    let line = |number: u32| {
+        format!(
+            "{{\"ip\":\"203.0.113.{}\",\"event\":{{\"event_id\":\"e-{number}\",\"event_type\":\
+             \"click\",\"user_id\":\"u-{}\",\"campaign_id\":\"c-{}\",\"geo_country\":\"DE\"}}}}\n",
+            number % 3,
+            number % 5,
+            number % 2
+        )
+    };
+    (0..count).map(line).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// A directory with events, and nobody who works on it.
+fn stopped(sandbox: &Sandbox) {
+    let server = Server::start(sandbox, &[]);
+    sandbox.write("events.ndjson", &events(20));
+    sandbox.run(&["send", "events.ndjson", "--ip-field", "ip"]).ok();
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_running_server_is_sent_to_asked_and_verified() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    sandbox.write("events.ndjson", &events(20));
+    let sent = sandbox.run(&["send", "events.ndjson", "--ip-field", "ip", "-o", "json"]).ok();
+    assert_eq!(json(&sent)["accepted"], 20);
+    // The same through HTTP: all of them are duplicates now.
+    let url = server.url("http", "");
+    let sent =
+        sandbox.run(&["send", "events.ndjson", "--ip-field", "ip", "--url", &url, "-o", "json"]);
+    assert_eq!(json(&sent.ok())["accepted"], 20);
+    let report = json(&sandbox.run(&["verify", "-o", "json"]).ok());
+    assert_eq!((&report["status"], &report["books"]["stored"]), (&"clean".into(), &20.into()));
+    assert_eq!(report["books"]["duplicate"], 20);
+    let status = json(&sandbox.run(&["status", "e-7", "-o", "json"]).ok());
+    assert_eq!((&status["outcome"], &status["duplicates"]), (&"stored".into(), &1.into()));
+    sandbox.run(&["status", "e-700"]).failed(3);
+    let stats = sandbox.run(&["stats", "c-1", "--by", "country", "-o", "csv"]).ok();
+    assert_eq!(stats, "country,events,unique users\nDE,10,5\n");
+    sandbox.run(&["stats", "nobody"]).failed(3);
+    let replay = json(&sandbox.run(&["replay", "-o", "json"]).ok());
+    assert_eq!((&replay["published"], &replay["already_stored"]), (&0.into(), &20.into()));
+    sandbox.run(&["verify"]).ok();
+}
+
+#[test]
+fn a_rule_takes_effect_on_a_running_server_and_is_undone_by_the_line_it_prints() {
+    let sandbox = Sandbox::new();
+    let _server = Server::start(&sandbox, &[]);
+    let added =
+        sandbox.run(&["blacklist", "add", "203.0.113.0/24", "--ttl", "1h", "--reason", "it's"]);
+    assert!(added.stderr.contains("undo: evp blacklist rm 203.0.113.0/24"), "{}", added.stderr);
+    added.ok();
+    sandbox.run(&["blacklist", "check", "203.0.113.7"]).ok();
+    sandbox.run(&["blacklist", "check", "198.51.100.1"]).failed(3);
+    let refused = sandbox.run(&["blacklist", "add", "127.0.0.1"]).failed(2);
+    assert!(refused.contains("trusted_proxies"), "{refused}");
+    let removed = sandbox.run(&["blacklist", "rm", "203.0.113.0/24"]);
+    assert!(removed.stderr.contains("--reason 'it'\\''s'"), "{}", removed.stderr);
+    removed.ok();
+    sandbox.run(&["blacklist", "rm", "203.0.113.0/24"]).failed(3);
+    assert_eq!(json(&sandbox.run(&["blacklist", "ls", "-o", "json"]).ok()), Value::Array(vec![]));
+}
+
+#[test]
+fn a_stopped_directory_is_sent_to_drained_and_verified() {
+    let sandbox = Sandbox::new();
+    stopped(&sandbox);
+    sandbox.run(&["verify"]).ok();
+    sandbox.write("more.ndjson", &events(25));
+    let mixed = format!("{}{{\"ip\":\"x\",\"event\":{{}}}}\nno JSON\n", events(25));
+    sandbox.write("more.ndjson", &mixed);
+    let ended = sandbox.run(&["send", "more.ndjson", "--ip-field", "ip", "--no-drain"]);
+    assert!(ended.stdout.contains("accepted") && ended.stderr.contains("line 27"), "{ended:?}");
+    ended.failed(3);
+    let unfinished = sandbox.run(&["verify"]).failed(1);
+    assert!(unfinished.contains("could not finish"), "{unfinished}");
+    sandbox.write("last.ndjson", &events(1));
+    sandbox.run(&["send", "last.ndjson", "--ip-field", "ip"]).ok();
+    let report = json(&sandbox.run(&["verify", "-o", "json"]).ok());
+    assert_eq!(report["books"]["stored"], 25);
+    assert_eq!(report["books"]["duplicate"], 21);
+}
+
+#[test]
+fn an_archive_makes_an_empty_directory_the_same_again() {
+    let sandbox = Sandbox::new();
+    stopped(&sandbox);
+    let server = Server::start(&sandbox, &["--data-dir", "other"]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+    let other = ["--data-dir", "other", "-o", "json"];
+    let with = |args: &[&str]| -> Value {
+        let args: Vec<&str> = args.iter().chain(&other).copied().collect();
+        json(&sandbox.run(&args).ok())
+    };
+    assert_eq!(with(&["replay", "evp-data/archive", "--dry-run"])["published"], 20);
+    assert_eq!(with(&["verify"])["books"]["stored"], 0);
+    assert_eq!(with(&["replay", "evp-data/archive"])["published"], 20);
+    let report = with(&["verify"]);
+    assert_eq!(
+        (&report["books"]["stored"], &report["books"]["restored"]),
+        (&20.into(), &20.into())
+    );
+    assert_eq!(with(&["stats"])["groups"][0]["events"], 10);
+}
+
+#[test]
+fn a_lost_row_is_exit_3_with_its_id_and_replay_brings_it_back() {
+    let sandbox = Sandbox::new();
+    stopped(&sandbox);
+    let store = rusqlite::Connection::open(sandbox.path("evp-data/store.db")).unwrap();
+    assert_eq!(store.execute("DELETE FROM raw_events WHERE event_id = 'e-7'", []).unwrap(), 1);
+    drop(store);
+    let found = sandbox.run(&["verify"]);
+    assert!(found.stdout.contains("missing") && found.stdout.contains("e-7"), "{}", found.stdout);
+    found.failed(3);
+    sandbox.run(&["replay"]).ok();
+    assert_eq!(json(&sandbox.run(&["status", "e-7", "-o", "json"]).ok())["outcome"], "stored");
+}
+
+#[test]
+fn without_a_directory_every_job_says_how_to_make_one() {
+    let sandbox = Sandbox::new();
+    for args in [
+        vec!["verify"],
+        vec!["stats"],
+        vec!["status", "e"],
+        vec!["replay"],
+        vec!["dlq", "ls"],
+        vec!["dlq", "redrive", "--all"],
+        vec!["blacklist", "ls"],
+    ] {
+        let said = sandbox.run(&args).failed(1);
+        assert!(said.contains("evp serve"), "{args:?}: {said}");
+    }
+    sandbox.run(&["dlq", "redrive"]).failed(2);
+    sandbox.run(&["replay", "--resume", "x", "--reprocess"]).failed(2);
+    sandbox.run(&["blacklist", "add", "nonsense"]).failed(2);
+    assert!(!sandbox.path("evp-data").exists());
+}
