@@ -102,3 +102,36 @@ async fn a_store_that_is_down_is_503_and_says_when_to_come_back() {
     faults.come_up();
     assert_eq!(get(&sandbox, "/campaigns").await.0, StatusCode::OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_its_own_listener_it_says_how_it_is_and_refuses_in_json() {
+    use evp::roles::query::Query;
+    use evp::runtime::shutdown::CancellationToken;
+
+    let sandbox = Sandbox::with(|settings| settings.query.listen = "127.0.0.1:0".parse().ok());
+    let role = Query::build(&sandbox.deps()).unwrap();
+    let address = role.local_addr();
+    let stop = CancellationToken::new();
+    let running = evp::runtime::tasks::spawn("query", role.run(stop.clone()));
+    let get = async |method: &'static str, path: &'static str| {
+        let url = format!("http://{address}{path}");
+        let asked = tokio::task::spawn_blocking(move || {
+            let agent: ureq::Agent =
+                ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let request = Request::builder().method(method).uri(url).body(()).unwrap();
+            let mut response = agent.run(request).unwrap();
+            (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+        });
+        asked.await.unwrap()
+    };
+    assert_eq!(get("GET", "/health").await, (200, r#"{"status":"healthy"}"#.to_owned()));
+    while get("GET", "/ready").await.0 != 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get("GET", "/nowhere").await.0, 404);
+    let (status, body) = get("POST", "/campaigns").await;
+    assert_eq!(status, 405);
+    assert!(body.contains("method_not_allowed"), "{body}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}

@@ -22,7 +22,7 @@ use crate::runtime::health::{Component, Health};
 use crate::runtime::http::{self, Limits, Listener, RouterHandler};
 use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Compat, Settings};
 
 /// What every handler needs; cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +30,7 @@ pub(super) struct Shared {
     pub(super) ports: Ports,
     pub(super) settings: Arc<settings::Query>,
     pub(super) plan: Arc<LookupPlan>,
+    compat: Compat,
     health: Health,
 }
 
@@ -39,6 +40,7 @@ impl Shared {
             ports: deps.ports.clone(),
             settings: Arc::new(deps.settings.query.clone()),
             plan: Arc::new(lookup_plan(&deps.settings)),
+            compat: deps.settings.http.compat,
             health: deps.health.clone(),
         }
     }
@@ -88,8 +90,12 @@ fn standalone(deps: &RoleDeps) -> Router {
         .with_state(Shared::new(deps))
 }
 
-async fn health() -> Response {
-    Json(json!({ "status": "healthy" })).into_response()
+async fn health(State(shared): State<Shared>) -> Response {
+    match shared.compat {
+        Compat::Seed000 | Compat::Seed001 => "OK".into_response(),
+        Compat::Seed003 => Json(json!({ "status": "ok" })).into_response(),
+        Compat::Native => Json(json!({ "status": "healthy" })).into_response(),
+    }
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
