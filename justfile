@@ -1,0 +1,48 @@
+# The tasks of this repository. `just` lists them.
+
+default:
+    @just --list --unsorted
+
+# Start the whole pipeline in one process, on ./evp-data
+serve *ARGS:
+    cargo run --release -- serve {{ARGS}}
+
+# Unit, contract, pipeline, crash and CLI tests; needs no server
+test:
+    cargo test
+
+# Format, lints, architecture, licences: what a change must pass beside the tests
+check:
+    cargo fmt --check
+    cargo clippy --all-targets --all-features -- -D warnings
+    cargo test --test architecture
+    just deny
+
+# Licences, banned crates and sources of dependencies
+deny:
+    cargo deny check bans licenses sources
+
+# Known vulnerabilities (needs the advisory database from the network)
+advisories:
+    cargo deny check advisories
+
+# Power cuts on a loop-mounted file system (root): how many
+power CUTS="5":
+    EVP_POWER_CUTS={{CUTS}} cargo test --test power -- --nocapture
+
+# The long runs: power cuts and random kills in full number
+nightly:
+    EVP_POWER_CUTS=100 cargo test --test power -- --nocapture
+    EVP_KILLS=100 cargo test --test crash -- --nocapture random_kills
+
+# All benchmarks; they print ratios to floors measured in the same run
+bench:
+    cargo bench
+
+# Write completions/ and docs/cli.md anew from the binary
+generate:
+    UPDATE=1 cargo test --test cli generated
+
+# Everything that CI runs
+ci:
+    bash .ci/run

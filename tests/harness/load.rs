@@ -1,0 +1,157 @@
+//! A load that remembers: which ids were acknowledged, which answers never came.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What became of the ids that were sent.
+#[derive(Debug, Default, Clone)]
+pub struct Sent {
+    /// Answered 2xx.
+    pub acknowledged: BTreeSet<String>,
+    /// Sent, and no answer came, or one that promises nothing: may or may not be there.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Sent {
+    /// Takes the other's ids in.
+    pub fn extend(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        self.unknown.extend(other.unknown);
+        self.unknown.retain(|id| !self.acknowledged.contains(id));
+    }
+}
+
+/// Threads that send until stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    sent: Arc<Mutex<Sent>>,
+    answered: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Starts `threads` senders to one server. Ids are `<name>-<thread>-<number>`; every third
+    /// request is a batch, every seventh event is sent twice, one address in four is hot.
+    pub fn start(url: &str, name: &str, threads: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(Mutex::new(Sent::default()));
+        let answered = Arc::new(AtomicU64::new(0));
+        let threads = (0..threads)
+            .map(|thread| {
+                let sender = Sender {
+                    url: url.to_owned(),
+                    prefix: format!("{name}-{thread}"),
+                    agent: agent(),
+                    sent: Arc::clone(&sent),
+                    answered: Arc::clone(&answered),
+                };
+                let stop = Arc::clone(&stop);
+                std::thread::spawn(move || sender.run(&stop))
+            })
+            .collect();
+        Self { stop, sent, answered, threads }
+    }
+
+    /// How many requests were answered 2xx so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Stops and says what was sent.
+    pub fn stop(self) -> Sent {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().expect("a sender does not panic");
+        }
+        let sent = self.sent.lock().expect("a sender does not panic");
+        sent.clone()
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(15)))
+        .http_status_as_error(false)
+        .build()
+        .into()
+}
+
+struct Sender {
+    url: String,
+    prefix: String,
+    agent: ureq::Agent,
+    sent: Arc<Mutex<Sent>>,
+    answered: Arc<AtomicU64>,
+}
+
+impl Sender {
+    fn run(&self, stop: &AtomicBool) {
+        let mut number = 0_u64;
+        let mut failures = 0;
+        while !stop.load(Ordering::Relaxed) && failures < 20 {
+            let is_batch = number.is_multiple_of(3);
+            let ids: Vec<String> = (0..if is_batch { 20 } else { 1 })
+                .map(|at| format!("{}-{}", self.prefix, number + at))
+                .collect();
+            number += ids.len() as u64;
+            let again = number.is_multiple_of(7);
+            for _ in 0..=u8::from(again) {
+                failures = if self.send(&ids, is_batch) { 0 } else { failures + 1 };
+            }
+        }
+    }
+
+    /// Whether the server answered at all.
+    fn send(&self, ids: &[String], is_batch: bool) -> bool {
+        let events: Vec<String> = ids.iter().map(|id| event(id)).collect();
+        let (route, body) = if is_batch {
+            ("/events/batch", format!("[{}]", events.join(",")))
+        } else {
+            ("/event", events[0].clone())
+        };
+        let answer = self
+            .agent
+            .post(format!("{}{route}", self.url))
+            .header("X-Forwarded-For", address(&ids[0]))
+            .send(body);
+        let is_acknowledged = answer.as_ref().is_ok_and(|answer| answer.status() == 202);
+        let mut sent = self.sent.lock().expect("a sender does not panic");
+        for id in ids {
+            if is_acknowledged {
+                sent.unknown.remove(id);
+                sent.acknowledged.insert(id.clone());
+            } else if !sent.acknowledged.contains(id) {
+                sent.unknown.insert(id.clone());
+            }
+        }
+        if is_acknowledged {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        answer.is_ok()
+    }
+}
+
+/// One event as a function of its id.
+pub fn event(id: &str) -> String {
+    let hash = id.bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
+    let kind = ["impression", "click", "conversion"][(hash % 3) as usize];
+    format!(
+        r#"{{"event_id":"{id}","event_type":"{kind}","user_id":"u-{}","campaign_id":"c-{}","geo_country":"DE","device_type":"mobile","created_at":"2026-11-2{}T0{}:30:00Z","meta_data":{{"n":{hash},"s":"ä\ud800 \"{id}\""}}}}"#,
+        hash % 997,
+        hash % 7,
+        hash % 2,
+        hash % 10,
+    )
+}
+
+fn address(id: &str) -> String {
+    let hash = id.bytes().fold(3_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
+    if hash.is_multiple_of(4) {
+        "198.51.100.1".to_owned()
+    } else {
+        format!("203.0.{}.{}", (hash >> 8) % 256, hash % 256)
+    }
+}
