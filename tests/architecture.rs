@@ -153,9 +153,9 @@ fn imports_follow_the_table() {
 
 #[test]
 fn the_table_has_no_cycle() {
-    let edges = MAY_IMPORT.iter().map(|(from, to)| {
-        ((*from).to_owned(), to.iter().map(|name| (*name).to_owned()).collect())
-    });
+    let edges = MAY_IMPORT
+        .iter()
+        .map(|(from, to)| ((*from).to_owned(), to.iter().map(|name| (*name).to_owned()).collect()));
     assert_acyclic("", &edges.collect());
 }
 

@@ -82,7 +82,13 @@ fn rollup_faults(store: &Connection) -> Vec<String> {
     let keys: BTreeSet<_> = counted.keys().chain(rolled.keys()).collect();
     keys.into_iter()
         .filter(|key| counted.get(*key) != rolled.get(*key))
-        .map(|key| format!("roll-up {key:?}: {:?} by rows, {:?} by roll-up", counted.get(key), rolled.get(key)))
+        .map(|key| {
+            format!(
+                "roll-up {key:?}: {:?} by rows, {:?} by roll-up",
+                counted.get(key),
+                rolled.get(key)
+            )
+        })
         .collect()
 }
 

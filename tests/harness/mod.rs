@@ -1,7 +1,7 @@
 //! What the tests on the real binary share: a server that can be killed, a load that remembers
 //! what was acknowledged, and an audit that is not `evp verify`.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing test is the message")]
 
 pub mod audit;
