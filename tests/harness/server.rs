@@ -56,7 +56,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(File::options().create(true).append(true).open(&log).unwrap());
         // What an earlier server wrote must not be taken for this one's addresses.
-        let _ = fs::remove_file(data_dir.join("listen.json"));
+        let _gone_already = fs::remove_file(data_dir.join("listen.json"));
         let child = command.spawn().expect("evp serve starts");
         Self { child, url: String::new(), admin: String::new(), log }
     }
@@ -90,8 +90,8 @@ impl Server {
 
     /// kill -9, and waits for the end.
     pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ended_already = self.child.kill();
+        let _reaped_already = self.child.wait();
     }
 
     /// SIGTERM, and waits for the end.
@@ -122,8 +122,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ended_already = self.child.kill();
+        let _reaped_already = self.child.wait();
     }
 }
 

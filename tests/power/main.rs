@@ -68,7 +68,7 @@ struct Disk {
 
 impl Disk {
     fn format(image: &Path, mount: &Path) -> Self {
-        let _ = std::fs::remove_file(image);
+        let _first_time = std::fs::remove_file(image);
         std::fs::File::create(image).unwrap().set_len(256 << 20).unwrap();
         run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]);
         Self::mount(image, mount)
