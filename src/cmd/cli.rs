@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::settings::Environment;
 
@@ -74,8 +74,8 @@ impl Command {
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
-            Self::Completions(leaf) => leaf.run(context),
-            Self::Man(leaf) => leaf.run(context),
+            Self::Completions(leaf) => leaf.run(context, Cli::command()),
+            Self::Man(leaf) => leaf.run(context, Cli::command()),
         }
     }
 }

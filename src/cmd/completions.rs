@@ -1,8 +1,5 @@
 //! `evp completions`: the script that teaches a shell our commands.
 
-use clap::CommandFactory;
-
-use super::cli::Cli;
 use super::context::Context;
 use super::error::{CmdResult, Finish};
 
@@ -18,9 +15,10 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(self, context: &Context) -> CmdResult {
+    /// `command` is the whole tree; the root gives it, since a leaf must not know the root.
+    pub(super) fn run(self, context: &Context, mut command: clap::Command) -> CmdResult {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "evp", &mut script);
+        clap_complete::generate(self.shell, &mut command, "evp", &mut script);
         context.ui.bytes(&script)?;
         Ok(Finish::Done)
     }

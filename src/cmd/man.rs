@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 
-use super::cli::Cli;
 use super::context::Context;
 use super::error::{CmdError, CmdResult, Finish, Kind};
 
@@ -20,23 +19,21 @@ pub(super) struct Man {
 }
 
 impl Man {
-    pub(super) fn run(self, context: &Context) -> CmdResult {
+    /// `command` is the whole tree; the root gives it, since a leaf must not know the root.
+    pub(super) fn run(self, context: &Context, command: Command) -> CmdResult {
+        // A page has the examples, with which help leads, at its end.
+        let pages = with_examples(command);
         if let Some(directory) = self.directory {
             let what = format!("cannot write manual pages into {}", directory.display());
-            clap_mangen::generate_to(pages(), &directory)
+            clap_mangen::generate_to(pages, &directory)
                 .map_err(|error| CmdError::caused(Kind::Failed, what, error))?;
             return Ok(Finish::Done);
         }
         let mut page = Vec::new();
-        clap_mangen::Man::new(pages()).render(&mut page)?;
+        clap_mangen::Man::new(pages).render(&mut page)?;
         context.ui.bytes(&page)?;
         Ok(Finish::Done)
     }
-}
-
-/// Our commands; a page has the examples, with which help leads, at its end.
-fn pages() -> Command {
-    with_examples(Cli::command())
 }
 
 fn with_examples(mut command: Command) -> Command {
