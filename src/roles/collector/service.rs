@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use hyper::HeaderMap;
 use hyper::header::{ALLOW, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -15,8 +16,8 @@ use super::route::{Ingest, Target, target};
 use super::state::{Held, State};
 use crate::model::Durability;
 use crate::runtime::http::{
-    Body, Connection, Handler, Incoming, Limits, Request, Response, RouterHandler, StatusCode,
-    error_response, header, read_body,
+    Body, Connection, Handler, Incoming, Limits, Method, Request, Response, RouterHandler,
+    StatusCode, error_response, header, read_body,
 };
 
 const DURABILITY: HeaderName = HeaderName::from_static("evp-durability");
@@ -51,6 +52,7 @@ impl Handler for Service {
         connection: Arc<Connection>,
     ) -> Response<Body> {
         let client_id = request_id(request.headers());
+        let cors = Cors::of(&request);
         let target = target(request.method(), request.uri().path());
         let reply = match target {
             Target::Ingest(route) => self.ingest(route, request, &connection).await,
@@ -73,7 +75,9 @@ impl Handler for Service {
             }
             Target::Elsewhere => self.elsewhere(request, connection).await.into(),
         };
-        self.finish(target, client_id, reply)
+        let mut response = self.finish(target, client_id, reply);
+        cors.allow(response.headers_mut());
+        response
     }
 }
 
@@ -187,6 +191,44 @@ impl Service {
         let shown: String = path.chars().take(200).collect();
         let error = format!("Cannot {} {shown}", request.method());
         error_response(StatusCode::NOT_FOUND, "not_found", &error)
+    }
+}
+
+/// Seed 003 answers browsers of every origin; its routes do so here.
+enum Cors {
+    Off,
+    Simple,
+    /// Asked before a request that sends these headers.
+    Preflight(Option<HeaderValue>),
+}
+
+impl Cors {
+    fn of<B>(request: &Request<B>) -> Self {
+        if !request.uri().path().starts_with("/api/v1/") {
+            return Self::Off;
+        }
+        match *request.method() {
+            Method::OPTIONS => {
+                let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+                Self::Preflight(asked.cloned())
+            }
+            _ => Self::Simple,
+        }
+    }
+
+    fn allow(self, headers: &mut HeaderMap) {
+        if matches!(self, Self::Off) {
+            return;
+        }
+        let any = HeaderValue::from_static("*");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        if let Self::Preflight(asked) = self {
+            let methods = HeaderValue::from_static("GET, POST, HEAD, OPTIONS");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            if let Some(asked) = asked {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+            }
+        }
     }
 }
 

@@ -375,3 +375,17 @@ async fn one_event_has_its_own_limit() {
     assert_eq!((answer.status, &answer.json()["count"]), (202, &json!(1)));
     assert_eq!(answer.json()["results"][0]["code"], "event_too_large");
 }
+
+#[tokio::test]
+async fn browsers_of_every_origin_may_use_003s_routes_and_no_others() {
+    let rig = Rig::start().await;
+    let asked = [("access-control-request-headers", "content-type")];
+    let answer = rig.request("OPTIONS", "/api/v1/events", &asked, "").await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-headers"), Some("content-type"));
+    let answer = rig.post("/api/v1/events", named_v1("buy").to_string()).await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let answer = rig.post("/event", CAMPAIGN).await;
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
