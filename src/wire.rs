@@ -10,7 +10,6 @@ use crate::backends::embedded::{
     Checkpoints, DataDirectory, DirectoryError, DirectoryStore, EmbeddedLog, EmbeddedLogOptions,
     StoreDb, StoreOptions,
 };
-use crate::model::{GroupId, Topic};
 use crate::ports::{Clock, Error, EventLog, Ports, SystemClock};
 use crate::settings::Settings;
 
@@ -120,7 +119,7 @@ pub fn open_with_clock(
         settings: settings.log.clone(),
         topics: settings.topics.all().into_iter().cloned().collect(),
         door: settings.topics.raw.clone(),
-        readers: readers(settings),
+        readers: settings.readers(),
         keepers,
         clock: Arc::clone(&clock),
     })?);
@@ -134,22 +133,6 @@ pub fn open_with_clock(
         clock,
     };
     Ok(Wired { ports, log, directory })
-}
-
-/// Which groups read which topics, whether they run in this process or not.
-fn readers(settings: &Settings) -> Vec<(GroupId, Vec<Topic>)> {
-    let (groups, topics) = (&settings.groups, &settings.topics);
-    let worker = [&topics.processed, &topics.decisions, &topics.processed_dlq, &topics.raw_dlq];
-    let mut readers = vec![
-        (groups.processor.clone(), vec![topics.raw.clone()]),
-        (groups.worker.clone(), worker.into_iter().cloned().collect()),
-        (groups.retrier.clone(), vec![topics.retry.clone()]),
-    ];
-    if settings.archive.enabled {
-        let archived = vec![topics.raw.clone(), topics.decisions.clone()];
-        readers.push((groups.archiver.clone(), archived));
-    }
-    readers
 }
 
 #[cfg(test)]
@@ -200,7 +183,7 @@ mod tests {
         for topic in settings.topics.all() {
             wired.ports.log.append(topic, RecordBatch::of(&record)).await.unwrap();
         }
-        for (group, topics) in readers(&settings) {
+        for (group, topics) in settings.readers() {
             let consumer = wired.ports.log.consumer(&group, &topics).await.unwrap();
             consumer.close().await.unwrap();
         }

@@ -63,7 +63,7 @@ impl DataDirectory {
         let name = || path.display().to_string();
         let failed = |source| DirectoryError::Io { directory: name(), source };
         if create {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+            make(path).map_err(failed)?;
         } else if !path.is_dir() {
             return Err(DirectoryError::Missing(name()));
         }
@@ -86,6 +86,18 @@ impl DataDirectory {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes a directory where it is missing, and its name and those of its parents durable.
+fn make(path: &Path) -> io::Result<()> {
+    let missing = path.ancestors().take_while(|one| !one.as_os_str().is_empty() && !one.exists());
+    let missing: Vec<&Path> = missing.collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn try_lock(lock: &File) -> io::Result<bool> {

@@ -111,11 +111,19 @@ impl EmbeddedConsumer {
         Ok(())
     }
 
-    /// Hands out what was read ahead.
+    /// Hands out what was read ahead. A gap does not wait for other partitions to fall silent, and
+    /// the partition at whose turn it is comes first: none is kept out by one that is always full.
     fn take(&mut self, max_records: usize) -> Option<Polled> {
+        let waiting = self.parts.iter_mut().filter(|part| part.ready.is_empty());
+        let gap = waiting.filter_map(|part| Some((part.gap.take()?, &part.at))).next();
+        if let Some(((from, to), at)) = gap {
+            return Some(Polled::Gap { at: at.clone(), from: Offset(from), to: Offset(to) });
+        }
         let mut fetched = Vec::new();
         let mut room = max_records.max(1);
-        for part in &mut self.parts {
+        let middle = self.turn.min(self.parts.len());
+        let (before, from) = self.parts.split_at_mut(middle);
+        for part in from.iter_mut().chain(before) {
             let count = part.ready.len().min(room);
             if count > 0 {
                 let records: Vec<_> = part.ready.drain(..count).collect();
@@ -124,13 +132,7 @@ impl EmbeddedConsumer {
                 fetched.push(Fetched { assignment: part.assignment(), records });
             }
         }
-        if !fetched.is_empty() {
-            return Some(Polled::Records(fetched));
-        }
-        self.parts.iter_mut().find_map(|part| {
-            let (from, to) = part.gap.take()?;
-            Some(Polled::Gap { at: part.at.clone(), from: Offset(from), to: Offset(to) })
-        })
+        (!fetched.is_empty()).then_some(Polled::Records(fetched))
     }
 }
 

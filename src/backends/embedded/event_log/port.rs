@@ -1,6 +1,8 @@
 //! The port itself.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +15,7 @@ use super::maintenance::Maintenance;
 use super::space::Space;
 use super::topic::{TopicLog, TopicOptions};
 use crate::backends::embedded::Checkpoints;
-use crate::backends::embedded::log::{Disk, Step, SystemDisk, Wait};
+use crate::backends::embedded::log::{Disk, Step, SystemDisk, Wait, io_error};
 use crate::model::{
     ConsumedRecord, Durability, GroupId, Offset, Partition, RecordBatch, Topic, TopicPartition,
 };
@@ -75,6 +77,12 @@ impl Inner {
     }
 }
 
+/// Makes the directory of all topics; its name, too, must survive a power cut.
+fn make_directory(directory: &Path, disk: &dyn Disk) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    directory.parent().map_or(Ok(()), |parent| disk.sync_directory(parent))
+}
+
 fn keeper<'k>(
     keepers: &'k [Arc<dyn Checkpoints>],
     group: &GroupId,
@@ -118,6 +126,8 @@ impl EmbeddedLog {
             }
             Ok(floor)
         };
+        make_directory(&directory, disk.as_ref())
+            .map_err(|error| io_error("make", &directory, error))?;
         let mut opened = HashMap::new();
         for topic in topics {
             let log = TopicLog::open(&topic, topic_options, &disk, floor)?;

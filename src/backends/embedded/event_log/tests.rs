@@ -268,3 +268,35 @@ async fn several_partitions_share_the_keys_and_lose_none() {
     let used: std::collections::HashSet<_> = places.values().collect();
     assert!(used.len() > 1);
 }
+
+#[tokio::test]
+async fn a_full_topic_keeps_neither_another_topic_nor_a_gap_from_its_consumer() {
+    let directory = tempfile::tempdir().unwrap();
+    let keeper = Arc::new(TestKeeper::default());
+    let log = open(directory.path(), &keeper, &Arc::default());
+    let [one, two] = topics();
+    for _ in 0..6 {
+        append(&log, &two, &"v".repeat(1500)).await.unwrap();
+    }
+    let behind = TopicPartition::new(two.clone(), Partition(0));
+    keeper.commit(&"stranger".into(), &[(behind.clone(), Offset(1))]).unwrap();
+    pass(&log, "g-1", &two).await;
+    log.maintain().unwrap();
+    let many: Vec<_> = (0..200).map(|n| record("k", &n.to_string())).collect();
+    log.append(&one, RecordBatch::of_all(&many)).await.unwrap();
+    let topics = [one.clone(), two.clone()];
+    let mut consumer = log.consumer(&"stranger".into(), &topics).await.unwrap();
+    let (mut gap, mut quiet) = (None, 0);
+    for _ in 0..20 {
+        match consumer.poll(2, Duration::from_secs(20)).await.unwrap() {
+            Polled::Gap { at, .. } => gap = Some(at),
+            Polled::Records(fetched) => {
+                let of_two = fetched.into_iter().filter(|f| f.assignment.at == behind);
+                quiet += of_two.map(|fetched| fetched.records.len()).sum::<usize>();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(gap, Some(behind));
+    assert!(quiet > 0, "one full topic keeps the other out");
+}

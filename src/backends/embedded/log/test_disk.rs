@@ -14,6 +14,8 @@ use super::Disk;
 pub(crate) struct TestDisk {
     /// So many of the next writes leave their bytes and fail to sync.
     pub(crate) failing_syncs: AtomicU32,
+    /// The next write panics.
+    pub(crate) is_panicking: AtomicBool,
     /// No new file has room.
     pub(crate) is_full: AtomicBool,
     /// What is said to be free.
@@ -26,6 +28,7 @@ impl Default for TestDisk {
     fn default() -> Self {
         Self {
             failing_syncs: AtomicU32::new(0),
+            is_panicking: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             free: AtomicU64::new(1 << 40),
             held: Mutex::default(),
@@ -56,6 +59,7 @@ impl Disk for TestDisk {
     fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         let held = self.held.lock().unwrap();
         drop(self.released.wait_while(held, |held| *held).unwrap());
+        assert!(!self.is_panicking.load(Ordering::SeqCst), "injected panic of the writer");
         file.write_all_at(bytes, at)?;
         let failing = self.failing_syncs.load(Ordering::SeqCst);
         if failing > 0 {

@@ -285,3 +285,21 @@ fn a_closed_log_keeps_what_was_queued_and_takes_no_more() {
     assert_eq!(append(&log, &["b"]).unwrap_err().kind(), Kind::Closed);
     assert_eq!(values(&log), ["a"]);
 }
+
+#[test]
+fn a_writer_that_panics_leaves_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(TestDisk::default());
+    let log = open(directory.path(), 0, disk.clone());
+    append(&log, &["a"]).unwrap();
+    disk.is_panicking.store(true, Ordering::SeqCst);
+    disk.hold(true);
+    let in_hand = log.append(&batch(&["b".to_owned()])).unwrap();
+    let waiting = log.append(&batch(&["c".to_owned()])).unwrap();
+    disk.hold(false);
+    assert_eq!(wait(in_hand).unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(wait(waiting).unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(append(&log, &["d"]).unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(log.check().unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(read_all(&log, 0).0, [(0, "a".to_owned())]);
+}

@@ -50,6 +50,32 @@ pub(super) struct Writer {
     grown_bytes: u64,
     prepared: Option<JoinHandle<io::Result<Prepared>>>,
     sync_failures: u32,
+    /// The group that is being committed.
+    in_hand: Option<Arc<Group>>,
+}
+
+/// Whoever waits on a thread that broke off would wait for ever: all are told, and the log refuses
+/// everything until the next start. What was in hand may be there then; nobody was told so.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let directory = self.shared.directory.display();
+        tracing::error!(log = %directory, "the log's writer broke off: nothing more is accepted");
+        let what = format!("the writer of the log {directory} broke off: start again");
+        let failure = Failure::new(Kind::Unavailable, what);
+        let waiting = {
+            let mut queue = self.shared.queue();
+            queue.refusal = Some(failure.clone());
+            queue.frames = Vec::new();
+            queue.in_flight = 0;
+            std::mem::take(&mut queue.group)
+        };
+        for group in self.in_hand.take().into_iter().chain([waiting]) {
+            group.complete(Err(failure.clone()));
+        }
+    }
 }
 
 impl Writer {
@@ -69,6 +95,7 @@ impl Writer {
             next: recovered.next,
             prepared: None,
             sync_failures: 0,
+            in_hand: None,
         }
     }
 
@@ -91,12 +118,14 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut frames = Vec::new();
         while let Some(group) = self.take_group(&mut frames) {
+            self.in_hand = Some(Arc::clone(&group));
             let outcome = self.commit(&mut frames);
             {
                 let mut queue = self.shared.queue();
                 queue.in_flight = 0;
                 queue.refusal = self.refusal();
             }
+            self.in_hand = None;
             group.complete(outcome);
             if frames.capacity() > KEPT_BUFFER_BYTES {
                 frames = Vec::new();
