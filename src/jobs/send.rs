@@ -101,6 +101,7 @@ impl Job for Send {
         let now = context.ports.clock.now();
         let rules = Rules {
             v1_window: settings.v1_window.then_some(settings.window.0),
+            v1_channels: settings.v1_channels,
             strict_channels: settings.strict_channels,
             max_event_bytes: settings.max_event_bytes.as_usize(),
             ..Rules::at_door(now)
@@ -120,7 +121,7 @@ impl Job for Send {
                     envelope.push(&mut batch, &id, key, line.event.as_bytes());
                     response.accepted += 1;
                 }
-                Err(refused) => response.reject(line.line, refused.item()),
+                Err(refused) => response.reject(line.line, refused.to_string()),
             }
         }
         if batch.count() > 0 {

@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Said of a body without a byte of JSON; there is no place to point at.
+const EMPTY: &str = "the body is empty";
+
 /// Bytes that are no JSON text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
@@ -24,7 +27,7 @@ impl JsonError {
 
     pub(super) fn of(error: &serde_json::Error, text: &str) -> Self {
         if text.bytes().all(is_space) {
-            return Self::at(text.as_bytes(), 0, "the body is empty");
+            return Self::at(text.as_bytes(), 0, EMPTY);
         }
         let whole = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
@@ -64,6 +67,9 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message == EMPTY {
+            return f.write_str(EMPTY);
+        }
         write!(f, "{} at line {} column {}", self.message, self.line, self.column)
     }
 }

@@ -40,6 +40,8 @@ pub struct Collector {
     pub v1_window: bool,
     /// How old a `timestamp` on `/api/v1/*` may be.
     pub window: Span,
+    /// Whether `channel` on `/api/v1/*` must be of seed 003's list: web, mobile_app, api.
+    pub v1_channels: bool,
     /// Whether each named route takes only its own seed's list of channels.
     pub strict_channels: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Collector {
             rate_limit_burst: 100,
             v1_window: true,
             window: Span::from_secs(30 * 24 * 3600),
+            v1_channels: true,
             strict_channels: false,
         }
     }

@@ -7,4 +7,5 @@ mod generated;
 mod help;
 mod jobs;
 mod sandbox;
+mod seeds;
 mod serve;

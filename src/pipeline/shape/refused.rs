@@ -134,7 +134,7 @@ impl Refused {
         }
     }
 
-    /// The text for one item of a batch answer: `field: message; field: message`.
+    /// The text for one item of 003's batch answer: `field: message; field: message`.
     #[must_use]
     pub fn item(&self) -> String {
         let fields = self.fields();

@@ -3,7 +3,7 @@
 
 use hyper::header::HeaderValue;
 
-use super::facts::{Facts, is_request_id};
+use super::facts::Facts;
 use super::problem::Problem;
 use super::route::Ingest;
 use super::{answer, batch, lines};
@@ -12,7 +12,7 @@ use crate::pipeline::envelope::RequestEnvelope;
 use crate::pipeline::identity::event_id;
 use crate::pipeline::json::check_text;
 use crate::pipeline::shape::{Checked, Refused, Rules, check, check_events};
-use crate::runtime::http::StatusCode;
+use crate::runtime::http::{StatusCode, is_request_id};
 use crate::settings;
 
 /// Bytes of a record beside key and value: origin, times, address and the encoding itself.
@@ -50,6 +50,7 @@ impl<'r> Terms<'r> {
     ) -> Self {
         let rules = Rules {
             v1_window: settings.v1_window.then_some(settings.window.0),
+            v1_channels: settings.v1_channels,
             strict_channels: settings.strict_channels,
             max_event_bytes: settings.max_event_bytes.as_usize(),
             ..Rules::at_door(received_at)

@@ -61,7 +61,7 @@ pub(super) fn campaign_batch(
         .map(|(index, refused)| {
             let mut item = json!({
                 "status": "rejected",
-                "error": refused.item(),
+                "error": refused.to_string(),
                 "code": item_code(refused),
             });
             if !refused.fields().is_empty() {

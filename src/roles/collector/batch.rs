@@ -46,7 +46,7 @@ pub(super) fn named(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Problem>
     let Some((first, refused)) = gathered.refused.first() else {
         return Ok(answer::named_bulk(gathered));
     };
-    let error = format!("events[{first}]: {}", refused.item());
+    let error = format!("events[{first}]: {refused}");
     let fields = gathered
         .refused
         .iter()

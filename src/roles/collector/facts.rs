@@ -15,10 +15,6 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest request id taken from a client, in bytes.
-const MAX_REQUEST_ID: usize = 128;
 
 /// What counts for every event of a request.
 #[derive(Debug)]
@@ -112,17 +108,6 @@ fn traceparent(value: &HeaderValue) -> Option<&str> {
             _ => false,
         });
     is_valid.then_some(text)
-}
-
-/// The client's own request id, where it is printable and short.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(X_REQUEST_ID).filter(|value| is_request_id(value.as_bytes())).cloned()
-}
-
-/// Whether bytes can be a request id.
-pub(super) fn is_request_id(bytes: &[u8]) -> bool {
-    (1..=MAX_REQUEST_ID).contains(&bytes.len())
-        && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 #[cfg(test)]

@@ -6,18 +6,18 @@ use std::time::Instant;
 use axum::Router;
 use hyper::HeaderMap;
 use hyper::header::{ALLOW, HeaderName, HeaderValue};
-use uuid::Uuid;
 
 use super::accept::{Accepted, Terms};
 use super::decode::{DecodeLimits, Encodings};
-use super::facts::{Facts, X_REQUEST_ID, request_id};
+use super::facts::Facts;
 use super::problem::{Problem, Reason};
 use super::route::{Ingest, Target, target};
 use super::state::{Held, State};
 use crate::model::Durability;
 use crate::runtime::http::{
     Body, Connection, Handler, Incoming, Limits, Method, Request, Response, RouterHandler,
-    StatusCode, error_response, header, read_body,
+    StatusCode, X_REQUEST_ID, client_request_id, error_response, fresh_request_id, header,
+    read_body,
 };
 
 const DURABILITY: HeaderName = HeaderName::from_static("evp-durability");
@@ -51,7 +51,7 @@ impl Handler for Service {
         request: Request<Incoming>,
         connection: Arc<Connection>,
     ) -> Response<Body> {
-        let client_id = request_id(request.headers());
+        let client_id = client_request_id(request.headers());
         let cors = Cors::of(&request);
         let target = target(request.method(), request.uri().path());
         let reply = match target {
@@ -240,10 +240,4 @@ fn acknowledged(status: StatusCode, body: Vec<u8>, durability: Durability) -> Re
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(DURABILITY, HeaderValue::from_static(durability.as_str()));
     response
-}
-
-fn fresh_request_id() -> Option<HeaderValue> {
-    let mut buffer = Uuid::encode_buffer();
-    let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-    HeaderValue::from_str(id).ok()
 }

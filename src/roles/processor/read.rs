@@ -39,7 +39,7 @@ fn read_unguarded(record: &ConsumedRecord) -> Result<(Envelope, CanonicalEvent),
     let envelope = Envelope::of(record);
     let event = canonical(text, &envelope).map_err(|refused| match &refused {
         Refused::Json(_) | Refused::WrongKind(_) => unmarshal(refused.to_string()),
-        _ => Unreadable { error_type: "data_error", reason: refused.item() },
+        _ => Unreadable { error_type: "data_error", reason: refused.to_string() },
     })?;
     Ok((envelope, event))
 }

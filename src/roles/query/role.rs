@@ -85,8 +85,6 @@ fn standalone(deps: &RoleDeps) -> Router {
         .route("/livez", get(health))
         .route("/ready", get(ready))
         .route("/readyz", get(ready))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
         .with_state(Shared::new(deps))
 }
 
@@ -110,16 +108,6 @@ async fn ready(State(shared): State<Shared>) -> Response {
     };
     let body = json!({ "status": "not ready", "error": error, "checks": checks });
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-}
-
-async fn unknown() -> Response {
-    let body = json!({ "error": "no such route", "code": "not_found" });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
-}
-
-async fn wrong_method() -> Response {
-    let body = json!({ "error": "this route answers GET only", "code": "method_not_allowed" });
-    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
 }
 
 /// Where the role listens unless told: seed 000's port.

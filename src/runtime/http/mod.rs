@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod connection;
 mod listener;
+mod request_id;
 mod router;
 mod serve;
 mod stream;
@@ -26,6 +27,7 @@ pub use connection::Connection;
 pub use hyper::body::Incoming;
 pub use hyper::{Method, Request, Response, StatusCode, Uri, header};
 pub use listener::{Listener, bind_shared};
+pub use request_id::{X_REQUEST_ID, client_request_id, fresh_request_id, is_request_id};
 pub use router::RouterHandler;
 pub use serve::{serve, serve_on_threads};
 

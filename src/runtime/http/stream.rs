@@ -10,10 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
 use super::connection::Phase;
-
-const HEAD_TIMEOUT: &str = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n\
-    connection: close\r\ncontent-length: 74\r\n\r\n\
-    {\"error\":\"request headers did not arrive in time\",\"code\":\"header_timeout\"}";
+use super::fresh_request_id;
 
 /// What passes between hyper and a socket.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         if self.connection.head_expired() {
             // Nothing of an answer is on the way in this phase, so this cannot land inside one. The
             // connection ends whether or not it is taken.
-            let _taken = Pin::new(&mut self.socket).poll_write(cx, HEAD_TIMEOUT.as_bytes());
+            let _taken = Pin::new(&mut self.socket).poll_write(cx, head_timeout().as_bytes());
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
@@ -128,12 +125,25 @@ fn refusal(head: &[u8]) -> Option<String> {
         ),
         _ => return None,
     };
+    Some(raw_answer(status, reason, code, error))
+}
+
+/// An error as it goes over the wire, where hyper has no request to answer.
+fn raw_answer(status: u16, reason: &str, code: &str, error: &str) -> String {
     let body = format!("{{\"error\":\"{error}\",\"code\":\"{code}\"}}");
-    Some(format!(
+    let id = fresh_request_id();
+    let id = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
+    format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
+         x-request-id: {id}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    ))
+    )
+}
+
+/// Said to who did not send all headers in time.
+fn head_timeout() -> String {
+    let error = "request headers did not arrive in time";
+    raw_answer(408, "Request Timeout", "header_timeout", error)
 }
 
 #[cfg(test)]
@@ -142,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_prepared_answer_states_its_own_length() {
-        let (head, body) = HEAD_TIMEOUT.split_once("\r\n\r\n").unwrap();
+        let answer = head_timeout();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
         serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
