@@ -6,6 +6,7 @@ mod dead_letter;
 mod decision;
 mod event;
 mod header;
+mod mint;
 mod offset;
 mod origin;
 mod outcome;

@@ -21,7 +21,7 @@ impl Origin {
     /// A new origin for an event that is being accepted now.
     #[must_use]
     pub fn mint() -> Self {
-        Self(Uuid::now_v7())
+        Self(super::mint::uuid_v7())
     }
 
     /// The origin of a record that a foreign producer wrote without one: a `UUIDv8` that is a

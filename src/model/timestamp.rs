@@ -79,14 +79,48 @@ impl Timestamp {
         text[..10].replace('-', "/")
     }
 
-    fn to_jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    /// Its text form, without allocating: every event carries two or three of these.
+    pub fn encode(self, buffer: &mut [u8; 24]) -> &str {
+        let (days, millis) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let (year, month, day) = civil(days);
+        buffer.copy_from_slice(b"0000-00-00T00:00:00.000Z");
+        let (minutes, rest) = (millis / 60_000, millis % 60_000);
+        put_digits(&mut buffer[0..4], year);
+        put_digits(&mut buffer[5..7], month);
+        put_digits(&mut buffer[8..10], day);
+        put_digits(&mut buffer[11..13], minutes / 60);
+        put_digits(&mut buffer[14..16], minutes % 60);
+        put_digits(&mut buffer[17..19], rest / 1000);
+        put_digits(&mut buffer[20..23], rest % 1000);
+        // Digits and the punctuation above are ASCII.
+        std::str::from_utf8(buffer).unwrap_or_default()
+    }
+}
+
+/// Year, month and day of a day since the epoch: the Gregorian calendar counted in eras of 400
+/// years that begin on the first of March, so that the leap day is the last of its year.
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
+fn put_digits(buffer: &mut [u8], mut value: i64) {
+    for byte in buffer.iter_mut().rev() {
+        *byte += u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.to_jiff())
+        f.pad(self.encode(&mut [0; 24]))
     }
 }
 
@@ -124,6 +158,14 @@ mod tests {
         assert_eq!(at.to_string(), "2015-05-17T10:05:03.123Z");
         assert_eq!(at.date_path(), "2015/05/17");
         assert_eq!(at.hour().to_string(), "2015-05-17T10:00:00.000Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn texts_are_those_of_the_calendar(millis in Timestamp::MIN.0..=Timestamp::MAX.0) {
+            let known = jiff::Timestamp::from_millisecond(millis).unwrap();
+            proptest::prop_assert_eq!(Timestamp(millis).to_string(), format!("{known:.3}"));
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Envelope {
 #[derive(Debug)]
 pub struct RequestEnvelope<'r> {
     received_at: Timestamp,
-    received_text: String,
+    received_text: [u8; 24],
     client_ip: Option<&'r str>,
     shape: Shape,
     traceparent: Option<&'r str>,
@@ -101,7 +101,9 @@ impl<'r> RequestEnvelope<'r> {
         shape: Shape,
         traceparent: Option<&'r str>,
     ) -> Self {
-        Self { received_at, received_text: received_at.to_string(), client_ip, shape, traceparent }
+        let mut received_text = [0; 24];
+        received_at.encode(&mut received_text);
+        Self { received_at, received_text, client_ip, shape, traceparent }
     }
 
     /// How its events were sent.
@@ -125,7 +127,7 @@ impl<'r> RequestEnvelope<'r> {
         let mut headers: [(&HeaderName, &[u8]); 6] = [(&HeaderName::Origin, &[]); 6];
         headers[0] = (&HeaderName::Origin, origin_text.as_bytes());
         headers[1] = (&HeaderName::EventId, event_id.as_bytes());
-        headers[2] = (&HeaderName::ReceivedAt, self.received_text.as_bytes());
+        headers[2] = (&HeaderName::ReceivedAt, &self.received_text);
         headers[3] = (&HeaderName::Shape, self.shape.as_str().as_bytes());
         let mut count = 4;
         if let Some(client_ip) = self.client_ip {

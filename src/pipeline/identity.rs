@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::shape::Checked;
-use crate::model::Shape;
+use crate::model::{Origin, Shape};
 
 /// The id of an event that is being accepted: the client's own, else its idempotency key (`key`, in
 /// a batch `key:index`; the caller has checked that it is an
@@ -21,7 +20,7 @@ pub fn event_id<'a>(
     if let Some(id) = checked.event_id.as_deref().or(idempotency_key) {
         return Cow::Borrowed(id);
     }
-    Cow::Owned(derived(shape, checked).unwrap_or_else(|| Uuid::now_v7().to_string()))
+    Cow::Owned(derived(shape, checked).unwrap_or_else(|| Origin::mint().to_string()))
 }
 
 /// The id that follows from what the event says: for the named shapes, lower-hex SHA-256 of
@@ -82,7 +81,7 @@ mod tests {
         assert_eq!(id(Shape::Named, &with_id, Some("key:3")), "mine");
         assert_eq!(id(Shape::Named, &named("1769850000", ""), Some("key:3")), "key:3");
         let minted = id(Shape::Typed, "{}", None);
-        assert_eq!(Uuid::parse_str(&minted).unwrap().get_version_num(), 7);
+        assert_eq!(uuid::Uuid::parse_str(&minted).unwrap().get_version_num(), 7);
         assert_ne!(id(Shape::Typed, "{}", None), minted);
         let campaign = r#"{"event_type":"t","user_id":"u","campaign_id":"c"}"#;
         assert!(EventId::check(&id(Shape::Campaign, campaign, None)).is_ok());

@@ -1,8 +1,8 @@
 //! What one connection is doing and since when, and the janitor that ends what lasts too long.
 //!
 //! A timer a request would cost an allocation and a walk through the timer wheel on every request;
-//! a connection writes down what it is doing instead, and one task a listener looks at all of them
-//! a few times a second.
+//! a connection writes down what it is doing instead, by a clock that one task a listener moves on a
+//! few times a second when it looks at all of them.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -73,16 +73,19 @@ pub struct Connection {
     aborted: AtomicBool,
     unread_body: AtomicBool,
     waker: AtomicWaker,
+    /// The janitor's time, read in place of a clock.
+    now: Arc<AtomicU64>,
 }
 
 impl Connection {
-    pub(super) fn new(peer: Option<SocketAddr>) -> Self {
+    pub(super) fn new(peer: Option<SocketAddr>, now: Arc<AtomicU64>) -> Self {
         let address = peer.map(|peer| peer.ip().to_canonical());
         Self {
             peer,
             peer_text: address.map(|address| address.to_string()).unwrap_or_default().into(),
             phase: AtomicU8::new(Phase::New as u8),
             since: AtomicU64::new(now_ms()),
+            now,
             blocked: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             expired: AtomicBool::new(false),
@@ -120,10 +123,11 @@ impl Connection {
             }
             match self.deadline.load(Relaxed) {
                 0 => {
-                    self.deadline.store(now_ms().saturating_add(millis(limit)), Relaxed);
+                    let now = self.now.load(Relaxed);
+                    self.deadline.store(now.saturating_add(millis(limit)), Relaxed);
                     Poll::Pending
                 }
-                deadline if now_ms() >= deadline => Poll::Ready(None),
+                deadline if self.now.load(Relaxed) >= deadline => Poll::Ready(None),
                 _ => Poll::Pending,
             }
         })
@@ -139,7 +143,7 @@ impl Connection {
     }
 
     fn enter_now(&self, phase: Phase) {
-        self.since.store(now_ms(), Relaxed);
+        self.since.store(self.now.load(Relaxed), Relaxed);
         self.enter(phase);
     }
 
@@ -186,7 +190,8 @@ impl Connection {
     pub(super) fn write_blocked(&self, blocked: bool) {
         let was = self.blocked.load(Relaxed) != 0;
         if blocked != was {
-            self.blocked.store(if blocked { now_ms() } else { 0 }, Relaxed);
+            let now = if blocked { self.now.load(Relaxed) } else { 0 };
+            self.blocked.store(now, Relaxed);
         }
     }
 
@@ -219,8 +224,10 @@ impl Connection {
         self.waker.register(waker);
     }
 
-    fn inspect(&self, now: u64, limits: &Limits, stopping: bool) {
-        let lasted = now.saturating_sub(self.since.load(Relaxed));
+    fn inspect(&self, now: u64, tick: Duration, limits: &Limits, stopping: bool) {
+        // What it wrote down may be a tick old.
+        let past = |since: u64| now.saturating_sub(since).saturating_sub(millis(tick));
+        let lasted = past(self.since.load(Relaxed));
         let blocked = self.blocked.load(Relaxed);
         let limit = match self.phase() {
             Phase::New if stopping => Some(LAST_WORD),
@@ -230,7 +237,7 @@ impl Connection {
             Phase::Handling | Phase::Answered => None,
         };
         let too_long = limit.is_some_and(|limit| lasted >= millis(limit));
-        let stuck = blocked != 0 && now.saturating_sub(blocked) >= millis(limits.write_timeout);
+        let stuck = blocked != 0 && past(blocked) >= millis(limits.write_timeout);
         if too_long || stuck {
             self.expired.store(true, Relaxed);
             self.waker.wake();
@@ -257,6 +264,7 @@ pub(super) struct Registry {
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     stopping: AtomicBool,
     changed: Notify,
+    now: Arc<AtomicU64>,
 }
 
 impl Registry {
@@ -274,6 +282,18 @@ impl Registry {
         if open.is_empty() {
             self.changed.notify_waiters();
         }
+    }
+
+    /// The clock that the connections read, brought up to date.
+    pub(super) fn clock(&self) -> Arc<AtomicU64> {
+        self.tell_time();
+        Arc::clone(&self.now)
+    }
+
+    fn tell_time(&self) -> u64 {
+        let now = now_ms();
+        self.now.store(now, Relaxed);
+        now
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -323,9 +343,9 @@ impl Registry {
                 changed.await;
             }
             tokio::time::sleep(tick).await;
-            let now = now_ms();
+            let now = self.tell_time();
             let stopping = self.is_stopping();
-            self.for_each(|connection| connection.inspect(now, limits, stopping));
+            self.for_each(|connection| connection.inspect(now, tick, limits, stopping));
         }
     }
 

@@ -175,7 +175,7 @@ impl<H: Handler> Server<H> {
             Accepted::Tcp(_, peer) => Some(*peer),
             Accepted::Unix(_) => None,
         };
-        let connection = Arc::new(Connection::new(peer));
+        let connection = Arc::new(Connection::new(peer, self.registry.clock()));
         let open = Open {
             id: self.next_id,
             connection: Arc::clone(&connection),
