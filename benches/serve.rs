@@ -120,7 +120,8 @@ impl Connection {
     }
 
     fn post(&mut self, path: &str, body: &str) {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: evp\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: evp\r\nContent-Length: {}\r\n\r\n", body.len());
         let stream = self.reader.get_mut();
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body.as_bytes()).unwrap();

@@ -6,12 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError, ProgressSink};
 use crate::model::{Offset, Partition, Topic, TopicId};
-use crate::pipeline::lag::{PartitionLag, lag};
+use crate::pipeline::lag::{PartitionLag, REPROCESSED, lag};
 use crate::ports::{self, Books as Counts, EventLog, Kind, TopicInfo};
 use crate::runtime::shutdown::CancellationToken;
-
-/// The counter of `State` that the processor moves for each record of a reprocessing replay.
-pub const REPROCESSED: &str = "reprocessed";
 
 /// The books of one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -19,6 +19,24 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis_clamped(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis_clamped(millis.saturating_add(offset_millis()))
     }
+}
+
+/// By how much a test has set this process's clock wrong: `EVP_CLOCK_OFFSET_FILE` names a file with
+/// milliseconds in it, read at every look, so that the clock can be stepped while the process runs.
+#[cfg(debug_assertions)]
+fn offset_millis() -> i64 {
+    static FILE: std::sync::OnceLock<Option<std::ffi::OsString>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("EVP_CLOCK_OFFSET_FILE")).as_ref();
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Nothing: release builds go by the machine's clock.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+const fn offset_millis() -> i64 {
+    0
 }

@@ -74,6 +74,9 @@ pub(super) struct Feed {
     topics: Vec<Topic>,
     consumer: Box<dyn Consumer>,
     stash: VecDeque<Polled>,
+    assigned: Vec<Assignment>,
+    /// Where reading went on behind gaps that no commit has passed yet.
+    passed: Vec<Progress>,
     pub(super) voice: Voice,
     pub(super) stop: Stop,
     moved_at: Instant,
@@ -110,6 +113,8 @@ impl Feed {
             topics,
             consumer,
             stash: VecDeque::new(),
+            assigned: Vec::new(),
+            passed: Vec::new(),
             voice,
             stop,
             moved_at: Instant::now(),
@@ -147,11 +152,18 @@ impl Feed {
                 self.moved_at = Instant::now();
                 Step::Records(fetched)
             }
-            Polled::Revoking(gone) => Step::Revoking(gone),
-            Polled::Lost(gone) => Step::Lost(gone),
+            Polled::Revoking(gone) => {
+                self.forget(&gone);
+                Step::Revoking(gone)
+            }
+            Polled::Lost(gone) => {
+                self.forget(&gone);
+                Step::Lost(gone)
+            }
             Polled::Idle => Step::Idle,
             Polled::Assigned(assigned) => {
                 tracing::debug!(role = %self.role, partitions = assigned.len(), "assigned");
+                self.assigned.extend(assigned);
                 return None;
             }
             Polled::Gap { at, from, to } => {
@@ -162,9 +174,31 @@ impl Feed {
                 let missed = u64::try_from(to.0 - from.0).unwrap_or(0);
                 metrics::counter!(names::GAP_RECORDS, "role" => self.role.as_str())
                     .increment(missed);
+                let assigned = self.assigned.iter().find(|assignment| assignment.at == at);
+                if let Some(assignment) = assigned.cloned() {
+                    self.passed.retain(|passed| passed.assignment != assignment);
+                    self.passed.push(Progress { assignment, next: to });
+                }
                 return None;
             }
         })
+    }
+
+    fn forget(&mut self, gone: &[Assignment]) {
+        self.assigned.retain(|assignment| !gone.contains(assignment));
+        self.passed.retain(|passed| !gone.contains(&passed.assignment));
+    }
+
+    /// Takes the positions behind gaps that no record has followed. To be committed when nothing is
+    /// in hand: at the end of a topic nothing else would bring the group past them.
+    pub(super) fn passed(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.passed)
+    }
+
+    /// Commits them, for roles whose positions stand alone; `false` when stopped before it worked.
+    pub(super) async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+        let passed = self.passed();
+        if passed.is_empty() { Ok(true) } else { self.commit(&passed).await }
     }
 
     /// Repeats an operation in place until it works, for as long as it takes; `None` when stopped
@@ -235,6 +269,10 @@ impl Feed {
                 return Ok(false);
             }
         }
+        self.passed.retain(|passed| {
+            let is_past = |done: &Progress| done.next >= passed.next;
+            !progress.iter().any(|done| done.assignment == passed.assignment && is_past(done))
+        });
         self.voice.works();
         Ok(true)
     }
@@ -266,6 +304,8 @@ impl Feed {
             tracing::debug!(role = %self.role, error = %error.chain(), "leaving the group");
         }
         self.stash.clear();
+        self.assigned.clear();
+        self.passed.clear();
         loop {
             match self.log.consumer(&self.group, &self.topics).await {
                 Ok(consumer) => {

@@ -121,7 +121,12 @@ impl Running {
             match self.feed.next(POLL_RECORDS, self.wait()).await? {
                 Step::Records(fetched) => self.take(fetched),
                 Step::Revoking(gone) | Step::Lost(gone) => self.forget(&gone),
-                Step::Idle if self.waiting.is_empty() => self.feed.watch().await?,
+                Step::Idle if self.waiting.is_empty() => {
+                    if !self.feed.pass_gaps().await? {
+                        break;
+                    }
+                    self.feed.watch().await?;
+                }
                 Step::Idle => {}
             }
         }

@@ -33,7 +33,7 @@ pub const COLLECTOR_ACKNOWLEDGED: &str = "evp_collector_acknowledged_total";
 pub const EVENTS: &str = "evp_events_total";
 /// Copies of events that had their outcome already.
 pub const REDELIVERED: &str = "evp_redelivered_total";
-/// The books by `outcome`, as the store keeps them.
+/// The books by `outcome`, as the store keeps them, with `accepted` and `in_flight` as the log does.
 pub const BOOKS: &str = "evp_books";
 /// Records that a `group` has not finished in a `topic`.
 pub const LAG: &str = "evp_lag_records";

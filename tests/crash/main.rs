@@ -1,10 +1,17 @@
-//! kill -9 and named crash points on the real binary: the page cache survives these, so they prove
-//! order; `tests/power` proves durability.
+//! The bad days on the real binary: kill -9 at random and at named points, damage, a wrong clock,
+//! locked databases, and the ends that were asked for.
+//!
+//! The page cache survives these, so they prove order; `tests/power` proves durability.
 
 #![expect(clippy::unwrap_used, reason = "a failing test is the message")]
 
+mod books;
+mod clock;
+mod damage;
+mod endings;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod locked;
 
 use std::path::Path;
 use std::time::Duration;

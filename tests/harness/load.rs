@@ -1,10 +1,12 @@
 //! A load that remembers: which ids were acknowledged, which answers never came.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::server::pause;
 
 /// What became of the ids that were sent.
 #[derive(Debug, Default, Clone)]
@@ -13,6 +15,8 @@ pub struct Sent {
     pub acknowledged: BTreeSet<String>,
     /// Sent, and no answer came, or one that promises nothing: may or may not be there.
     pub unknown: BTreeSet<String>,
+    /// Answers by status, and by `Retry-After` where there was one.
+    pub answers: BTreeMap<(u16, Option<String>), u64>,
 }
 
 impl Sent {
@@ -20,6 +24,9 @@ impl Sent {
     pub fn extend(&mut self, other: Self) {
         self.acknowledged.extend(other.acknowledged);
         self.unknown.extend(other.unknown);
+        for (answer, count) in other.answers {
+            *self.answers.entry(answer).or_default() += count;
+        }
         self.unknown.retain(|id| !self.acknowledged.contains(id));
     }
 }
@@ -29,6 +36,7 @@ pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -39,6 +47,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(Mutex::new(Sent::default()));
         let answered = Arc::new(AtomicU64::new(0));
+        let refused = Arc::new(AtomicU64::new(0));
         let threads = (0..threads)
             .map(|thread| {
                 let sender = Sender {
@@ -47,17 +56,23 @@ impl Load {
                     agent: agent(),
                     sent: Arc::clone(&sent),
                     answered: Arc::clone(&answered),
+                    refused: Arc::clone(&refused),
                 };
                 let stop = Arc::clone(&stop);
                 std::thread::spawn(move || sender.run(&stop))
             })
             .collect();
-        Self { stop, sent, answered, threads }
+        Self { stop, sent, answered, refused, threads }
     }
 
     /// How many requests were answered 2xx so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
+    }
+
+    /// How many requests were refused so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Stops and says what was sent.
@@ -85,6 +100,7 @@ struct Sender {
     agent: ureq::Agent,
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
 }
 
 impl Sender {
@@ -127,8 +143,17 @@ impl Sender {
                 sent.unknown.insert(id.clone());
             }
         }
+        if let Ok(answer) = &answer {
+            let advice = answer.headers().get("retry-after");
+            let advice = advice.map(|text| text.to_str().unwrap_or_default().to_owned());
+            *sent.answers.entry((answer.status().as_u16(), advice)).or_default() += 1;
+        }
+        drop(sent);
         if is_acknowledged {
             self.answered.fetch_add(1, Ordering::Relaxed);
+        } else if answer.is_ok() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            pause(20);
         }
         answer.is_ok()
     }

@@ -8,12 +8,17 @@ pub mod audit;
 pub mod load;
 pub mod server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+/// The binary under test: this build's, or the one that `EVP_BIN` names, a mutant for instance.
+pub fn binary() -> PathBuf {
+    std::env::var_os("EVP_BIN").map_or_else(|| env!("CARGO_BIN_EXE_evp").into(), PathBuf::from)
+}
 
 /// Runs one `evp` command on a data directory.
 pub fn evp(data_dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evp"));
+    let mut command = Command::new(binary());
     hermetic(&mut command, data_dir);
     command.args(arguments).arg("--data-dir").arg(data_dir);
     command.output().expect("evp runs")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::hermetic;
+use super::{binary, hermetic};
 
 /// A running server. Dropping it kills it.
 pub struct Server {
@@ -27,27 +27,46 @@ impl Server {
 
     /// Starts with further arguments and environment, and waits until ready.
     pub fn start_with(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut server = Self::spawn(data_dir, arguments, environment);
+        Self::spawn(data_dir, arguments, environment).when_ready(data_dir)
+    }
+
+    /// Starts another command than `serve`, and waits until ready.
+    pub fn start_as(command_line: &[&str], data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::spawn_as(command_line, data_dir, arguments, &[]).when_ready(data_dir)
+    }
+
+    fn when_ready(mut self, data_dir: &Path) -> Self {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("evp serve ended with {status}\n{}", server.said());
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("evp ended with {status}\n{}", self.said());
             }
-            if server.find_address(data_dir) && server.is_ready() {
-                return server;
+            if self.find_address(data_dir) && self.is_ready() {
+                return self;
             }
-            assert!(Instant::now() < deadline, "not ready after 60 s\n{}", server.said());
+            assert!(Instant::now() < deadline, "not ready after 60 s\n{}", self.said());
             pause(20);
         }
     }
 
     /// Starts without waiting: for servers that are to die early.
     pub fn spawn(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn_as(&["serve"], data_dir, arguments, environment)
+    }
+
+    /// Starts another command than `serve` that serves, without waiting.
+    pub fn spawn_as(
+        command_line: &[&str],
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = data_dir.with_extension("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evp"));
+        let mut command = Command::new(binary());
         hermetic(&mut command, data_dir);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(command_line)
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(data_dir)
             .args(arguments)
@@ -75,6 +94,56 @@ impl Server {
     /// Whether `/readyz` answers 200.
     pub fn is_ready(&self) -> bool {
         ureq::get(format!("{}/readyz", self.admin)).call().is_ok()
+    }
+
+    /// Status and body of the admin port's `/readyz`.
+    pub fn readiness(&self) -> (u16, serde_json::Value) {
+        let (status, text) = get(&format!("{}/readyz?verbose", self.admin));
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Waits until a component is not ready, and gives its check: `reason` and `since`.
+    pub fn wait_not_ready(&self, component: &str) -> serde_json::Value {
+        let mut body = serde_json::Value::Null;
+        eventually(
+            30,
+            || format!("{component} is not ready; last: {}", self.said()),
+            || {
+                let status;
+                (status, body) = self.readiness();
+                status == 503 && body["checks"][component]["state"] == "not_ready"
+            },
+        );
+        body["checks"][component].take()
+    }
+
+    /// Waits until everything is ready.
+    pub fn wait_ready(&self) {
+        eventually(60, || format!("ready again: {}", self.said()), || self.is_ready());
+    }
+
+    /// The admin port's Prometheus text.
+    pub fn metrics(&self) -> String {
+        get(&format!("{}/metrics", self.admin)).1
+    }
+
+    /// One sample of the Prometheus text; the name with its labels as printed.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.metrics();
+        let sample = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        sample.and_then(|value| value.parse().ok())
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Whether it wrote that to stderr.
+    pub fn has_said(&self, text: &str) -> bool {
+        fs::read_to_string(&self.log).unwrap_or_default().contains(text)
     }
 
     /// The process id.
@@ -124,6 +193,26 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped_already = self.child.wait();
+    }
+}
+
+fn get(url: &str) -> (u16, String) {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    match agent.get(url).call() {
+        Ok(mut answer) => {
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())
+        }
+        Err(_) => (0, String::new()),
+    }
+}
+
+/// Waits until it is so, and fails with what was wanted after that many seconds.
+pub fn eventually(seconds: u64, wanted: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {seconds} s: {}", wanted());
+        pause(50);
     }
 }
 

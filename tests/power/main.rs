@@ -1,12 +1,13 @@
-//! Power cuts: the data directory on a file system in a loop image; at random instants under load
+//! What needs a file system of its own. Power cuts: the data directory on a file system in a loop image; at random instants under load
 //! the process is stopped, the image is copied, and the copy is mounted and started on. What was
-//! not synced is not in the copy, which kill -9 can never show.
+//! not synced is not in the copy, which kill -9 can never show. A disk that fills up: a small tmpfs.
 //!
 //! Needs root, `mkfs.ext4` and loop devices, so it is not part of `cargo test`:
 //! `EVP_POWER_CUTS=5 cargo test --test power` (CI) or `just nightly` (100).
 
 #![expect(clippy::unwrap_used, reason = "a failing test is the message")]
 
+mod full;
 #[path = "../harness/mod.rs"]
 mod harness;
 
@@ -82,6 +83,16 @@ impl Disk {
 
     fn data_dir(&self) -> PathBuf {
         self.mount.join("data")
+    }
+}
+
+impl Disk {
+    /// A file system in memory of that many MiB.
+    fn tmpfs(mount: &Path, mebibytes: u32) -> Self {
+        std::fs::create_dir_all(mount).unwrap();
+        let size = format!("size={mebibytes}m");
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", mount.to_str().unwrap()]);
+        Self { mount: mount.to_owned() }
     }
 }
 

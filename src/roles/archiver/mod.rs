@@ -96,8 +96,14 @@ impl Running {
                     self.forget(&gone);
                 }
                 Step::Lost(gone) => self.forget(&gone),
-                Step::Idle if self.feed.stop.is_asked() => return self.flush_all().await,
+                Step::Idle if self.feed.stop.is_asked() => {
+                    self.flush_all().await?;
+                    return self.pass_gaps().await.map(|_| ());
+                }
                 Step::Idle if self.pending.values().all(Pending::is_empty) => {
+                    if !self.pass_gaps().await? {
+                        return Ok(());
+                    }
                     self.feed.watch().await?;
                 }
                 Step::Idle => {}
@@ -149,6 +155,14 @@ impl Running {
         let is_too_much = held > archive.flush_bytes.as_usize().saturating_mul(FULL_OBJECTS);
         let largest = || open().max_by_key(|(_, pending)| pending.bytes());
         due.or_else(|| is_too_much.then(largest).flatten()).map(|(at, _)| at.clone())
+    }
+
+    /// Moves past what can no longer be read, once everything before it is in objects.
+    async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+        if self.pending.values().all(Pending::is_empty) {
+            return self.feed.pass_gaps().await;
+        }
+        Ok(true)
     }
 
     async fn flush_all(&mut self) -> Result<(), RoleError> {

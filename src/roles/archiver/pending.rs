@@ -64,14 +64,17 @@ impl Pending {
         settings.flush_interval.0.saturating_sub(self.since.elapsed())
     }
 
-    /// Takes the next object's records out.
+    /// Takes the next object's records out: up to where offsets are missing, so that no object's
+    /// range covers what was lost, and the hole can be seen.
     pub(super) fn take(&mut self, settings: &Archive) -> Vec<ConsumedRecord> {
         let most = if settings.flush_events > 0 { settings.flush_events } else { usize::MAX };
-        let mut taken = Vec::new();
+        let mut taken: Vec<ConsumedRecord> = Vec::new();
         let mut bytes = 0;
         while taken.len() < most
             && (taken.is_empty() || bytes < settings.flush_bytes.as_usize())
-            && let Some(record) = self.records.pop_front()
+            && let Some(record) = self.records.pop_front_if(|record| {
+                taken.last().is_none_or(|last| last.offset.next() == record.offset)
+            })
         {
             bytes += size(&record);
             taken.push(record);

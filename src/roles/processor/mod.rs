@@ -26,6 +26,7 @@ use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
 use crate::model::{ConsumedRecord, Offset, Rule};
 use crate::pipeline::client_ip::TrustedProxies;
+use crate::pipeline::lag;
 use crate::pipeline::rules::RuleSet;
 use crate::ports::{
     Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
@@ -148,7 +149,10 @@ impl Running {
                     }
                 }
                 Step::Idle => {
-                    if !self.settle().await? || self.feed.stop.is_asked() {
+                    if !self.settle().await? || !self.feed.pass_gaps().await? {
+                        return Ok(());
+                    }
+                    if self.feed.stop.is_asked() {
                         return Ok(());
                     }
                     self.idle().await?;
@@ -224,7 +228,7 @@ impl Running {
         self.metrics.add(counts);
         if reprocessed > 0 {
             let state = Arc::clone(&self.ports.state);
-            let count = || state.count("reprocessed", reprocessed);
+            let count = || state.count(lag::REPROCESSED, reprocessed);
             if self.feed.insist("count reprocessed records", count).await?.is_none() {
                 return Ok(false);
             }

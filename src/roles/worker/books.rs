@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::pipeline::lag::{self, PartitionLag};
-use crate::ports::{EventLog, Store};
+use crate::ports::{EventLog, Result as PortResult, State, Store};
 use crate::roles::RoleDeps;
 use crate::runtime::metrics as names;
 use crate::runtime::shutdown::CancellationToken;
@@ -27,11 +27,12 @@ impl Books {
         let end = CancellationToken::new();
         let ended = end.clone();
         let store = Arc::clone(&deps.ports.store);
+        let state = Arc::clone(&deps.ports.state);
         let log = Arc::clone(&deps.ports.log);
         let settings = Arc::clone(&deps.settings);
         let task = tasks::spawn("worker.books", async move {
             loop {
-                refresh(&*store, &*log, &settings).await;
+                refresh(&*state, &*store, &*log, &settings).await;
                 tokio::select! {
                     () = tokio::time::sleep(EVERY) => {}
                     () = ended.cancelled() => break,
@@ -49,7 +50,14 @@ impl Books {
     }
 }
 
-async fn refresh(store: &dyn Store, log: &dyn EventLog, settings: &Settings) {
+/// Records of the raw topic since its first, without those that were put there again.
+async fn accepted(state: &dyn State, log: &dyn EventLog, settings: &Settings) -> PortResult<u64> {
+    let partitions = log.describe(&settings.topics.raw).await?.partitions;
+    let ends = partitions.iter().map(|info| u64::try_from(info.high.0).unwrap_or(0));
+    Ok(ends.sum::<u64>().saturating_sub(state.counter(lag::REPROCESSED).await?))
+}
+
+async fn refresh(state: &dyn State, store: &dyn Store, log: &dyn EventLog, settings: &Settings) {
     match store.books().await {
         Ok(books) => {
             let set = |outcome: &'static str, count: u64| {
@@ -64,6 +72,10 @@ async fn refresh(store: &dyn Store, log: &dyn EventLog, settings: &Settings) {
             set("redelivered", books.redelivered);
         }
         Err(error) => tracing::debug!(error = %error.chain(), "reading the books"),
+    }
+    match accepted(state, log, settings).await {
+        Ok(count) => metrics::gauge!(names::BOOKS, "outcome" => "accepted").set(as_gauge(count)),
+        Err(error) => tracing::debug!(error = %error.chain(), "counting what was accepted"),
     }
     match lag::lag(log, &settings.readers()).await {
         Ok(lags) => {

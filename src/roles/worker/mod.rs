@@ -109,7 +109,7 @@ impl Running {
                 }
                 continue;
             }
-            if !self.settle().await? || self.feed.stop.is_asked() {
+            if !self.settle().await? || !self.pass_gaps().await? || self.feed.stop.is_asked() {
                 return Ok(());
             }
             self.feed.watch().await?;
@@ -251,11 +251,22 @@ impl Running {
         if !self.isolate(items, refusal).await? {
             return Ok(false);
         }
-        let position = SinkBatch {
-            group: batch.group.clone(),
-            progress: batch.progress.clone(),
-            ..SinkBatch::default()
-        };
+        self.write_position(batch.progress.clone()).await
+    }
+
+    /// Moves past what can no longer be read, where nothing readable has followed it.
+    async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+        let passed = self.feed.passed();
+        if passed.is_empty() {
+            return Ok(true);
+        }
+        Ok(self.write_position(passed.clone()).await? && self.feed.commit(&passed).await?)
+    }
+
+    /// A position without rows; `false` when stopped before it was written.
+    async fn write_position(&mut self, progress: Vec<Progress>) -> Result<bool, RoleError> {
+        let group = Some(self.settings.groups.worker.clone());
+        let position = SinkBatch { group, progress, ..SinkBatch::default() };
         match self.apply_patiently(position).await? {
             Attempt::Applied => Ok(true),
             Attempt::Stopped => Ok(false),

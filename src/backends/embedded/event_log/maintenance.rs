@@ -71,8 +71,15 @@ impl Inner {
     /// Removes segments that every configured reader is durably past and that are old enough.
     pub(super) fn retain(&self) -> Result<()> {
         let age = i64::try_from(self.settings.retention.0.as_millis()).unwrap_or(i64::MAX);
-        let now = self.clock.now().as_millis();
-        let written_before = Timestamp::from_millis_clamped(now.saturating_sub(age));
+        // Without an age there is no look at the clock: stepped back, it would keep every segment
+        // until it has caught up with their times.
+        let written_before = match age {
+            0 => Timestamp::MAX,
+            age => {
+                let now = self.clock.now().as_millis();
+                Timestamp::from_millis_clamped(now.saturating_sub(age))
+            }
+        };
         for topic in self.topics.values() {
             for (partition, log) in topic.numbered() {
                 let at = TopicPartition::new(topic.name.clone(), partition);
