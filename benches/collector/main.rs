@@ -111,7 +111,7 @@ impl Server {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name in parentheses may hold blanks; user and system time are the 14th and 15th.
         let after = stat.rsplit(')').next().unwrap_or_default();
-        let ticks = after.split_whitespace().skip(11).take(2).map(|text| text.parse::<f64>());
+        let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
         Ok(ticks.map(std::result::Result::unwrap_or_default).sum::<f64>() / TICKS)
     }
 }

@@ -99,11 +99,12 @@ impl Replay {
     pub(super) fn run(self, context: &Context) -> CmdResult {
         let request = self.request()?;
         let drains = !self.dry_run && !self.no_drain;
-        if !self.dry_run {
-            context.ui.note(format!("replay {0}; --resume {0} goes on with it", request.id));
-        }
         let answer = context.block_on(async |cancel| {
             let session = Session::open(context).await?;
+            if !self.dry_run {
+                let id = &request.id;
+                context.ui.note(format!("if it is interrupted: evp replay --resume {id}"));
+            }
             let progress = context.ui.progress("replay");
             let answer = session.run::<Job>(request, &progress, cancel.clone()).await;
             drop(progress);

@@ -51,3 +51,10 @@ fn a_fault_is_exit_78_with_file_line_and_column() {
     let text = sandbox.run(&["config", "validate", "none.toml"]).failed(78);
     assert!(text.contains("none.toml: cannot be read: No such file"), "{text}");
 }
+
+#[test]
+fn a_verdict_that_is_good_is_json_where_that_is_asked_for() {
+    let said = Sandbox::new().run(&["config", "validate", "-o", "json"]).ok();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["status"], "right");
+}

@@ -149,7 +149,10 @@ fn an_address_that_is_taken_is_named_with_a_way_out() {
 fn wrong_settings_are_exit_78_before_anything_is_made() {
     let sandbox = Sandbox::new();
     let text = sandbox.run(&["serve", "--listen", "nowhere"]).failed(78);
-    assert!(text.contains("--listen: http.listen: "), "{text}");
+    let wanted = "--listen: http.listen: not an address and port like 127.0.0.1:8080";
+    assert!(text.contains(wanted), "{text}");
+    let text = sandbox.run(&["serve", "--set", "http.trusted_proxies=10.0.0.1"]).failed(78);
+    assert!(text.contains("not a network like 10.0.0.0/8"), "{text}");
     assert!(!sandbox.path("evp-data").exists());
 }
 

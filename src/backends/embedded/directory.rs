@@ -90,6 +90,9 @@ impl DataDirectory {
 
 /// Makes a directory where it is missing, and its name and those of its parents durable.
 fn make(path: &Path) -> io::Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     let missing = path.ancestors().take_while(|one| !one.as_os_str().is_empty() && !one.exists());
     let missing: Vec<&Path> = missing.collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;

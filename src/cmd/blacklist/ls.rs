@@ -22,6 +22,9 @@ impl Ls {
         let answer = ask::<Blacklist>(context, "blacklist", request)?;
         if let BlacklistResponse::Rules { rules } = answer {
             context.ui.list(&super::HEADERS, &rules, super::cells)?;
+            if rules.is_empty() {
+                context.ui.note("no rules");
+            }
         }
         Ok(Finish::Done)
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::cmd::context::Context;
 use crate::cmd::error::{CmdResult, Finish};
 use crate::settings::loader::load;
@@ -25,7 +27,11 @@ impl Validate {
         }
         let loaded = load(&request)?;
         context.tell_notes(&loaded);
-        context.ui.note(format!("the settings are right (profile {})", loaded.profile));
+        let verdict = json!({ "status": "right", "profile": loaded.profile });
+        context.ui.show(&verdict, |ui| {
+            ui.note(format!("the settings are right (profile {})", loaded.profile));
+            Ok(())
+        })?;
         Ok(Finish::Done)
     }
 }

@@ -53,6 +53,9 @@ impl Ls {
                 short(&letter.reason, 60),
             ]
         })?;
+        if letters.is_empty() {
+            context.ui.note("no dead letters");
+        }
         if truncated && let Some(last) = letters.last() {
             context.ui.note(format!("there are more: --after {}", last.origin));
         }

@@ -178,7 +178,7 @@ fn print(ui: &Ui, total: &SendResponse) -> Result<(), CmdError> {
             vec!["rejected".to_owned(), total.rejected.to_string()],
         ];
         for (reason, count) in &total.reasons {
-            rows.push(vec![format!("  {reason}"), count.to_string()]);
+            rows.push(vec![format!("rejected: {reason}"), count.to_string()]);
         }
         ui.table(&["events", "count"], rows)?;
         for line in &total.first_rejected {

@@ -21,7 +21,7 @@ impl State {
                 Compat::Seed003 => json_response(StatusCode::OK, "{\"status\":\"ok\"}"),
                 Compat::Seed000 | Compat::Seed001 => text("OK"),
             },
-            Probe::Live => json_response(StatusCode::OK, "{\"status\":\"live\"}"),
+            Probe::Live => json_response(StatusCode::OK, "{\"status\":\"alive\"}"),
             Probe::Ready => self.ready(false),
             Probe::ReadyChecks => self.ready(has_member(query, "verbose")),
             Probe::Metrics if has_member(query, "event_name") => return None,

@@ -82,7 +82,7 @@ fn routes() -> Router<Shared> {
 fn standalone(deps: &RoleDeps) -> Router {
     routes()
         .route("/health", get(health))
-        .route("/livez", get(health))
+        .route("/livez", get(|| async { Json(json!({ "status": "alive" })) }))
         .route("/ready", get(ready))
         .route("/readyz", get(ready))
         .with_state(Shared::new(deps))

@@ -130,13 +130,22 @@ pub(super) fn why(schema: &Schema, key: &str, error: &ConfigError) -> String {
     }
 }
 
+/// The standard library's words about addresses, with what one looks like.
+fn plain(text: &str) -> &str {
+    match text {
+        "invalid socket address syntax" => "not an address and port like 127.0.0.1:8080",
+        "invalid IP address syntax" => "not a network like 10.0.0.0/8 or 192.0.2.7/32",
+        other => other,
+    }
+}
+
 fn reason(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => reason(error),
         ConfigError::Type { unexpected, expected, .. } => {
             format!("expected {expected}, found {unexpected}")
         }
-        ConfigError::Message(text) => text.clone(),
+        ConfigError::Message(text) => plain(text).to_owned(),
         other => other.to_string(),
     }
 }
