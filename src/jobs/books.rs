@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError, ProgressSink};
 use crate::model::{Offset, Partition, Topic, TopicId};
-use crate::pipeline::lag::{PartitionLag, REPROCESSED, lag};
+use crate::pipeline::lag::{PartitionLag, lag};
+use crate::pipeline::reprocessed;
 use crate::ports::{self, Books as Counts, EventLog, Kind, TopicInfo};
 use crate::runtime::shutdown::CancellationToken;
 
@@ -121,7 +122,10 @@ pub(super) async fn read(context: &JobContext) -> ports::Result<(BooksReport, Op
     let archiver = &context.settings.groups.archiver;
     let lags = lags(context).await?;
     let in_flight = lags.iter().filter(|lag| lag.group != *archiver).map(PartitionLag::lag).sum();
-    let reprocessed = ports.state.counter(REPROCESSED).await?;
+    let reprocessed = match &raw {
+        Some(raw) => reprocessed::total(ports.state.as_ref(), raw).await?,
+        None => 0,
+    };
     let counts = ports.store.books().await?;
     let accepted = ends.as_ref().map_or(0, Ends::records);
     Ok((BooksReport::new(accepted, reprocessed, in_flight, &counts), ends))

@@ -5,10 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::{GroupId, Offset, Partition, Topic};
 use crate::ports::{EventLog, Result};
 
-/// The counter of `State` that the processor moves for each record of a reprocessing replay: such
-/// records lie in the raw topic and were not accepted anew.
-pub const REPROCESSED: &str = "reprocessed";
-
 /// One group on one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionLag {

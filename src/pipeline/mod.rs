@@ -10,6 +10,7 @@ pub mod json;
 pub mod lag;
 pub mod lookup;
 pub mod offsets;
+pub mod reprocessed;
 pub mod retry;
 pub mod rules;
 pub mod shape;

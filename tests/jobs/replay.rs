@@ -237,6 +237,24 @@ async fn an_interrupted_replay_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_goes_on_behind_an_object_that_went_away() {
+    use evp::jobs::{Job, JobError, NoProgress};
+    use evp::runtime::shutdown::CancellationToken;
+
+    let from = spread().await;
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    let asked = ReplayRequest { source: ReplaySource::Files { paths }, ..request("gone") };
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let end = Replay::run(&to.context, asked, &NoProgress, stopped).await;
+    assert!(matches!(end, Err(JobError::Cancelled(_))), "{end:?}");
+    std::fs::remove_file(from.files("events").remove(0)).unwrap();
+    replay(&to, ReplayRequest { resume: true, ..request("gone") }).await;
+    assert_eq!(to.number("SELECT count(*) FROM raw_events"), 70);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damaged_objects_are_passed_over_and_named() {
     let sandbox = spread().await;
     let file = sandbox.files("events").remove(0);

@@ -148,6 +148,18 @@ async fn an_object_under_another_key_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_in_another_days_folder_is_found() {
+    let sandbox = installation().await;
+    let file = sandbox.files("events").remove(0);
+    let other = std::path::PathBuf::from(file.to_string_lossy().replace("/01/31/", "/01/30/"));
+    assert_ne!(file, other);
+    std::fs::create_dir_all(other.parent().unwrap()).unwrap();
+    std::fs::rename(&file, other).unwrap();
+    let (kinds, report) = sandbox.found().await;
+    assert_eq!(kinds, [FindingKind::ObjectDamaged], "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_moved_outcome_count_is_found() {
     let sandbox = installation().await;
     let moved = "DELETE FROM event_decisions WHERE outcome = 'duplicate'";

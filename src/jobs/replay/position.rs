@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{JobContext, JobError};
 use super::{ReplayRequest, ReplayResponse};
-use crate::model::{Offset, Timestamp};
+use crate::model::{Offset, Partition, Timestamp, TopicId};
 
 /// How far a replay is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub(super) struct Position {
     pub(super) request: ReplayRequest,
     /// The object in hand; everything before it is done.
     pub(super) object: Option<String>,
+    /// Where that object stands among all, should it be gone when the replay goes on.
+    #[serde(default)]
+    pub(super) place: Option<(TopicId, Partition, Offset)>,
     /// In that object, the next offset.
     pub(super) next: Offset,
     /// Of the records selected so far, when the first and the last were received.
@@ -37,7 +40,14 @@ pub(super) async fn begin(
             ..ReplayResponse::default()
         };
         let request = request.clone();
-        return Ok(Position { request, object: None, next: Offset(0), window: None, done });
+        return Ok(Position {
+            request,
+            object: None,
+            place: None,
+            next: Offset(0),
+            window: None,
+            done,
+        });
     }
     let saved = context.ports.state.job_state(&key(&request.id)).await;
     let saved = saved.map_err(|source| JobError::port("read where it stopped", source))?;

@@ -78,14 +78,17 @@ impl<'c> Run<'c> {
     ) -> Result<ReplayResponse, JobError> {
         self.position.save(self.context).await?;
         let events = std::mem::take(&mut self.events);
-        // Everything before the object in hand is done; all is, where it is no longer there.
-        let start = match &self.position.object {
-            Some(name) => events.iter().position(|o| o.name == *name).unwrap_or(events.len()),
+        // Everything before the object in hand is done, also where that object is gone by now.
+        let in_hand = self.position.object.as_deref();
+        let start = in_hand.and_then(|name| events.iter().position(|o| o.name == name));
+        let start = start.unwrap_or_else(|| match self.position.place {
+            Some(place) => events.partition_point(|object| object.place() < place),
             None => 0,
-        };
+        });
         for (at, object) in events.iter().enumerate().skip(start) {
             if self.position.object.as_deref() != Some(object.name.as_str()) {
                 self.position.object = Some(object.name.clone());
+                self.position.place = Some(object.place());
                 self.position.next = Offset(0);
             }
             let message = format!("objects, {} events published", self.position.done.published);

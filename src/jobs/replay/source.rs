@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::{JobContext, JobError};
 use super::ReplaySource;
-use crate::model::{ConsumedRecord, Timestamp, TopicId};
+use crate::model::{ConsumedRecord, Offset, Partition, Timestamp, TopicId};
 use crate::pipeline::archive_format::{
     ArchiveError, Kind, SegmentKey, SegmentReader, parse_key, read_footer,
 };
@@ -40,7 +41,7 @@ pub(super) async fn objects(
         }
     };
     // Not by key: a clock that stepped back must not put a later acceptance first.
-    all.sort_by_key(|object| (object.key.topic_id, object.key.partition, object.key.first));
+    all.sort_by_key(Object::place);
     let (mut events, decisions): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|object| object.key.kind == Kind::Events);
     if let ReplaySource::Archive { prefix: Some(prefix) } = source {
@@ -49,10 +50,15 @@ pub(super) async fn objects(
     Ok((events, decisions))
 }
 
-/// Leaves out objects that cannot hold a record of the range. An object ends where the next one of
-/// its partition begins.
+/// Requests that came at once are not accepted in the exact order of their receipt: near midnight
+/// an object may hold records of the day before its own, or of the day after the next one's.
+const DISORDER: Duration = Duration::from_secs(3600);
+
+/// Leaves out objects that cannot hold a record of the range. An object ends about where the next
+/// one of its partition begins.
 pub(super) fn prune(objects: Vec<Object>, range: &TimeRange) -> Vec<Object> {
-    let (from, to) = (range.from.date_path(), range.to.date_path());
+    let (from, to) = (range.from.minus(DISORDER), range.to.plus(DISORDER));
+    let (from, to) = (from.date_path(), to.date_path());
     let dates: Vec<_> = objects.iter().map(|o| (o.key.topic_id, o.key.partition)).collect();
     let starts: Vec<_> = objects.iter().map(|object| object.key.date.clone()).collect();
     let is_needed = |at: usize| {
@@ -154,6 +160,11 @@ pub(super) struct Batches {
 }
 
 impl Object {
+    /// Its place in the order of acceptance.
+    pub(super) const fn place(&self) -> (TopicId, Partition, Offset) {
+        (self.key.topic_id, self.key.partition, self.key.first)
+    }
+
     /// The incarnation of the topic that it was archived from.
     pub(super) const fn topic_id(&self) -> TopicId {
         self.key.topic_id
@@ -217,5 +228,37 @@ impl Batches {
         let (reader, records) = read.map_err(|source| JobError::io("read an object", source))?;
         self.reader = reader;
         Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(date: &str, first: i64) -> Object {
+        let key = SegmentKey {
+            kind: Kind::Events,
+            date: date.to_owned(),
+            topic_id: TopicId::from_bytes([7; 16]),
+            partition: Partition(0),
+            first: Offset(first),
+            last: None,
+        };
+        Object { name: key.to_key(), key, is_file: false }
+    }
+
+    fn kept(from: &str, to: &str) -> Vec<i64> {
+        let days = [("2026/01/01", 0), ("2026/01/02", 10), ("2026/01/03", 20), ("2026/01/04", 30)];
+        let objects = days.map(|(date, first)| object(date, first)).to_vec();
+        let range = TimeRange { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        prune(objects, &range).into_iter().map(|object| object.key.first.0).collect()
+    }
+
+    #[test]
+    fn objects_of_a_range_are_those_that_may_hold_its_records() {
+        assert_eq!(kept("2026-01-02T08:00:00Z", "2026-01-02T20:00:00Z"), [0, 10]);
+        // Accepted just after midnight behind a record of the new day, and the other way round.
+        assert_eq!(kept("2026-01-02T08:00:00Z", "2026-01-02T23:59:59.999Z"), [0, 10, 20]);
+        assert_eq!(kept("2026-01-03T00:00:00.001Z", "2026-01-03T20:00:00Z"), [0, 10, 20]);
     }
 }

@@ -197,10 +197,21 @@ impl Scan {
         let number = u32::try_from(self.objects.len()).unwrap_or(u32::MAX);
         self.objects.push(key.to_owned());
         let found = if is_own { Found::Archive(number) } else { Found::OtherArchive(number) };
+        let mut is_first = true;
         for record in &mut reader {
             match record {
                 Ok(record) => {
                     self.counts.archived_records += 1;
+                    // Its day is that of the first offset covered, which has a line or was skipped.
+                    let is_day_known =
+                        std::mem::take(&mut is_first) && record.offset == footer.first;
+                    if is_day_known && record.record.timestamp.date_path() != parsed.date {
+                        self.damaged(
+                            key,
+                            parsed,
+                            "its first record is of another day than its key",
+                        );
+                    }
                     if parsed.kind == Kind::Events {
                         self.sorter.push(copy_of(&record, found))?;
                     }

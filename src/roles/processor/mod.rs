@@ -26,7 +26,7 @@ use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
 use crate::model::{ConsumedRecord, Offset, Rule};
 use crate::pipeline::client_ip::TrustedProxies;
-use crate::pipeline::lag;
+use crate::pipeline::reprocessed::Reprocessed;
 use crate::pipeline::rules::RuleSet;
 use crate::ports::{
     Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
@@ -84,7 +84,7 @@ struct InFlight {
     append: JoinHandle<(Outbox, PortResult<()>)>,
     progress: Vec<Progress>,
     counts: Counts,
-    reprocessed: u64,
+    reprocessed: Reprocessed,
     records: usize,
 }
 
@@ -226,9 +226,9 @@ impl Running {
         }
         crash::point("processor.publish.after");
         self.metrics.add(counts);
-        if reprocessed > 0 {
+        if !reprocessed.is_empty() {
             let state = Arc::clone(&self.ports.state);
-            let count = || state.count(lag::REPROCESSED, reprocessed);
+            let count = || reprocessed.count(&*state);
             if self.feed.insist("count reprocessed records", count).await?.is_none() {
                 return Ok(false);
             }
@@ -270,8 +270,11 @@ impl Running {
         }
         let count = step.iter().map(|fetched| fetched.records.len()).sum();
         let outputs = Outputs::new(&self.settings.topics, self.ports.clock.now(), count);
-        let mut judged =
-            Judged { outputs, progress: Vec::with_capacity(step.len()), reprocessed: 0 };
+        let mut judged = Judged {
+            outputs,
+            progress: Vec::with_capacity(step.len()),
+            reprocessed: Reprocessed::default(),
+        };
         let mut readable = Vec::with_capacity(count);
         for Fetched { assignment, records } in step {
             if let Some(next) = records.last().map(|record| record.offset.next()) {
@@ -282,7 +285,9 @@ impl Running {
                     if is_condemned { Err(crashed(record.offset)) } else { read::read(&record) };
                 match result {
                     Ok((envelope, event)) => {
-                        judged.reprocessed += u64::from(envelope.replay_id.is_some());
+                        if envelope.replay_id.is_some() {
+                            judged.reprocessed.note(&record);
+                        }
                         readable.push(Readable { record, envelope, event });
                     }
                     Err(why) => judged.dead(&record, &why),
@@ -377,7 +382,7 @@ impl Running {
 struct Judged {
     outputs: Outputs,
     progress: Vec<Progress>,
-    reprocessed: u64,
+    reprocessed: Reprocessed,
 }
 
 impl Judged {
@@ -387,7 +392,9 @@ impl Judged {
             error_type = why.error_type, reason = why.reason,
             "raw event dead-lettered"
         );
-        self.reprocessed += u64::from(super::is_replayed(&record.record));
+        if super::is_replayed(&record.record) {
+            self.reprocessed.note(record);
+        }
         self.outputs.dead(record, why);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::pipeline::lag::{self, PartitionLag};
+use crate::pipeline::reprocessed;
 use crate::ports::{EventLog, Result as PortResult, State, Store};
 use crate::roles::RoleDeps;
 use crate::runtime::metrics as names;
@@ -52,9 +53,9 @@ impl Books {
 
 /// Records of the raw topic since its first, without those that were put there again.
 async fn accepted(state: &dyn State, log: &dyn EventLog, settings: &Settings) -> PortResult<u64> {
-    let partitions = log.describe(&settings.topics.raw).await?.partitions;
-    let ends = partitions.iter().map(|info| u64::try_from(info.high.0).unwrap_or(0));
-    Ok(ends.sum::<u64>().saturating_sub(state.counter(lag::REPROCESSED).await?))
+    let raw = log.describe(&settings.topics.raw).await?;
+    let ends = raw.partitions.iter().map(|info| u64::try_from(info.high.0).unwrap_or(0));
+    Ok(ends.sum::<u64>().saturating_sub(reprocessed::total(state, &raw).await?))
 }
 
 async fn refresh(state: &dyn State, store: &dyn Store, log: &dyn EventLog, settings: &Settings) {
