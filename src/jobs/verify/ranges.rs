@@ -60,7 +60,8 @@ impl Ranges {
 fn gap(topic: &str, partition: Partition, from: Offset, to: Offset) -> Finding {
     let last = Offset(to.0 - 1);
     let detail = format!(
-        "offsets {from} to {last} of {topic}/{partition} were archived and are in no archive object"
+        "offsets {from} to {last} of {topic}/{partition} are in no archive object, and the archiver is \
+         past them"
     );
     Finding::new(FindingKind::RangeGap, detail).of_range(partition, from, last)
 }
