@@ -134,6 +134,7 @@ fn rows(answer: &ReplayResponse) -> Vec<Vec<String>> {
         ("duplicates", answer.duplicates),
         ("left out: blocked", answer.blocked),
         ("left out: rate_limited", answer.rate_limited),
+        ("still in flight", answer.in_flight),
         ("dead letters again", answer.unreadable),
         ("decisions restored", answer.decisions),
         ("damaged objects", answer.damaged.len() as u64),

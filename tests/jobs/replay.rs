@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use evp::jobs::replay::{Replay, ReplayRequest, ReplayResponse, ReplaySource};
 use evp::model::Outcome;
 use evp::ports::TimeRange;
+use evp::roles::archiver::Archiver;
+use evp::roles::processor::Processor;
+use evp::roles::{Ending, Stop};
+use evp::runtime::shutdown::CancellationToken;
 
 use crate::sandbox::{ADDRESS, START, Sandbox, event, events};
 
@@ -214,7 +218,6 @@ async fn reprocessing_another_archive_counts_as_restored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_replay_goes_on_where_it_stopped() {
     use evp::jobs::{Job, JobError, NoProgress};
-    use evp::runtime::shutdown::CancellationToken;
 
     let from = spread().await;
     let to = Sandbox::new();
@@ -239,7 +242,6 @@ async fn an_interrupted_replay_goes_on_where_it_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_goes_on_behind_an_object_that_went_away() {
     use evp::jobs::{Job, JobError, NoProgress};
-    use evp::runtime::shutdown::CancellationToken;
 
     let from = spread().await;
     let to = Sandbox::new();
@@ -252,6 +254,65 @@ async fn a_replay_goes_on_behind_an_object_that_went_away() {
     std::fs::remove_file(from.files("events").remove(0)).unwrap();
     replay(&to, ReplayRequest { resume: true, ..request("gone") }).await;
     assert_eq!(to.number("SELECT count(*) FROM raw_events"), 70);
+}
+
+/// A role's way to the end of what is there, the others standing still.
+fn to_its_end() -> Stop {
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    Stop { shutdown, ending: Ending::Drained }
+}
+
+/// One that has archived 50 events, 10 of them over the limit, and judged none of them.
+async fn with_archiver_ahead() -> Sandbox {
+    let sandbox = Sandbox::with(|settings| settings.processor.ip_rate_limit_per_min = 40);
+    sandbox.accept(&events(30)).await;
+    let hot: Vec<_> = (100..150).map(|number| event(number, "click", "198.51.100.9")).collect();
+    sandbox.send(&hot).await;
+    Archiver::build(&sandbox.deps()).unwrap().run(to_its_end()).await.unwrap();
+    sandbox
+}
+
+fn refused(sandbox: &Sandbox) -> i64 {
+    sandbox
+        .number("SELECT count(*) FROM event_decisions WHERE outcome IN ('blocked', 'rate_limited')")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_judged_yet_is_left_to_the_processor() {
+    for reprocess in [false, true] {
+        let sandbox = with_archiver_ahead().await;
+        let asked = ReplayRequest { reprocess, ..request("early") };
+        let answer = replay(&sandbox, asked).await;
+        assert_eq!((answer.selected, answer.already_stored), (80, 30));
+        assert_eq!((answer.in_flight, answer.published), (50, 0));
+        assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 70);
+        assert_eq!(refused(&sandbox), 10);
+        let report = sandbox.assert_clean().await;
+        assert_eq!(report.books.redelivered, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_that_the_worker_has_yet_to_store_are_known() {
+    let sandbox = with_archiver_ahead().await;
+    Processor::build(&sandbox.deps()).unwrap().run(to_its_end()).await.unwrap();
+    assert_eq!(refused(&sandbox), 0);
+    let answer = replay(&sandbox, request("early")).await;
+    assert_eq!((answer.in_flight, answer.published), (0, 40));
+    assert_eq!(answer.blocked + answer.rate_limited, 10);
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 70);
+    assert_eq!(refused(&sandbox), 10);
+    sandbox.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_lost_before_it_was_judged_comes_back() {
+    let sandbox = with_archiver_ahead().await;
+    sandbox.forget_raw().await;
+    let answer = replay(&sandbox, request("lost")).await;
+    assert_eq!((answer.in_flight, answer.published), (0, 50));
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 80);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
-//! What the archived decisions say: 17 bytes a decision, found by binary search.
+//! What the decisions say, those archived and those that the worker has yet to store: 17 bytes a decision, found by binary search.
 
 use super::super::{JobContext, JobError};
 use super::source::{Object, Unread};
+use super::under_way::UnderWay;
 use crate::model::{ConsumedRecord, Decision, Origin, Outcome};
 
 /// Outcomes of origins that were decided on.
@@ -11,10 +12,12 @@ pub(super) struct Decided(Vec<(Origin, Outcome)>);
 const READ_AT_ONCE: usize = 2000;
 
 impl Decided {
-    /// Reads all archived decisions; damaged objects are named in `damaged`.
+    /// Reads all archived decisions, then those on their way to the store; damaged objects are
+    /// named in `damaged`.
     pub(super) async fn read(
         context: &JobContext,
         objects: &[Object],
+        under_way: &UnderWay,
         damaged: &mut Vec<String>,
     ) -> Result<Self, JobError> {
         let mut all = Vec::new();
@@ -36,6 +39,10 @@ impl Decided {
                 all.extend(decisions.map(|decision| (decision.origin, decision.outcome)));
             }
         }
+        let add = |record: &ConsumedRecord| {
+            all.extend(decision_of(record).map(|decision| (decision.origin, decision.outcome)));
+        };
+        under_way.read(context, add).await?;
         // Stable, so that of two decisions on one origin the later one is kept last.
         all.sort_by_key(|(origin, _)| *origin);
         Ok(Self(all))

@@ -6,6 +6,9 @@
 //! ends with the same rows *and* the same decisions. Reprocessing sends the raw records instead,
 //! under today's rules.
 //!
+//! What the processor of this installation has yet to read of its raw topic is left out: it comes
+//! to its end without a replay, and only the processor knows whether that end is a row.
+//!
 //! Records of another installation's topic are marked as restored: this one never accepted them.
 
 mod decided;
@@ -14,6 +17,7 @@ mod publish;
 mod run;
 mod select;
 mod source;
+mod under_way;
 
 use std::path::PathBuf;
 
@@ -83,6 +87,9 @@ pub struct ReplayResponse {
     pub blocked: u64,
     /// Left out: they were over the limit.
     pub rate_limited: u64,
+    /// Left out: this installation has yet to judge them, and will without a replay.
+    #[serde(default)]
+    pub in_flight: u64,
     /// No event: they were dead letters and become such again.
     pub unreadable: u64,
     /// Decisions published that the store did not have.

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::books::describe;
 use super::super::{ALL_TIME, JobContext, JobError, JobProgress, ProgressSink, publish};
 use super::decided::{Decided, decision_of};
 use super::position::Position;
 use super::publish::Mark;
 use super::select::{Choice, Selection, is_in};
 use super::source::{Batches, Object, Unread, objects, prune};
+use super::under_way::UnderWay;
 use super::{ReplayResponse, ReplaySource};
-use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, Topic, TopicId};
+use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, TopicId};
 use crate::pipeline::envelope::Envelope;
 use crate::ports::TimeRange;
 use crate::runtime::shutdown::CancellationToken;
@@ -26,8 +26,8 @@ pub(super) struct Run<'c> {
     decisions: Vec<Object>,
     decided: Decided,
     range: TimeRange,
-    own: Option<TopicId>,
-    own_decisions: Option<TopicId>,
+    raw: UnderWay,
+    own_decisions: UnderWay,
     began: Instant,
     paced: u64,
 }
@@ -44,7 +44,12 @@ impl<'c> Run<'c> {
         position.done.damaged.clear();
         position.done.notes.clear();
         let (mut damaged, mut notes) = (Vec::new(), Vec::new());
-        let decided = Decided::read(context, &decisions, &mut damaged).await?;
+        // In this order: of everything below the processor's position the decisions are either in
+        // the store or among those under way to it; and no archived record is beyond the ends.
+        let (topics, groups) = (&context.settings.topics, &context.settings.groups);
+        let raw = UnderWay::of(context, &topics.raw, &groups.processor).await?;
+        let own_decisions = UnderWay::of(context, &topics.decisions, &groups.worker).await?;
+        let decided = Decided::read(context, &decisions, &own_decisions, &mut damaged).await?;
         if is_files && decisions.is_empty() && !events.is_empty() {
             notes.push(
                 "no decisions among the files: events that were blocked or over the limit come \
@@ -54,8 +59,6 @@ impl<'c> Run<'c> {
         }
         position.done.damaged = damaged;
         position.done.notes = notes;
-        let own = topic_id(context, &context.settings.topics.raw).await?;
-        let own_decisions = topic_id(context, &context.settings.topics.decisions).await?;
         let began = Instant::now();
         Ok(Self {
             context,
@@ -64,7 +67,7 @@ impl<'c> Run<'c> {
             decisions,
             decided,
             range,
-            own,
+            raw,
             own_decisions,
             began,
             paced: 0,
@@ -182,13 +185,17 @@ impl<'c> Run<'c> {
         let selection = selection.map_err(|source| JobError::port("ask the store", source))?;
         let mark = Mark {
             replay_id: &request.id,
-            is_restored: self.own != Some(topic_id),
+            is_restored: self.raw.id() != Some(topic_id),
             now: self.context.ports.clock.now(),
         };
         let done = &mut self.position.done;
         let mut out = Out::default();
         for (record, envelope) in records.iter().zip(&envelopes) {
             done.selected += 1;
+            if self.raw.holds(topic_id, record) {
+                done.in_flight += 1;
+                continue;
+            }
             let choice = selection.choose(envelope);
             // Today's rules judge again what is no row.
             match choice {
@@ -270,6 +277,7 @@ impl<'c> Run<'c> {
         };
         let decisions: Vec<(&ConsumedRecord, Decision)> = records
             .iter()
+            .filter(|record| !self.own_decisions.holds(topic_id, record))
             .filter_map(|record| decision_of(record).map(|decision| (record, decision)))
             .filter(|(_, decision)| wanted(decision))
             .collect();
@@ -280,7 +288,7 @@ impl<'c> Run<'c> {
             known.into_iter().map(|row| row.origin).collect();
         let mark = Mark {
             replay_id: &request.id,
-            is_restored: self.own_decisions != Some(topic_id),
+            is_restored: self.own_decisions.id() != Some(topic_id),
             now: self.context.ports.clock.now(),
         };
         let mut out = Out::default();
@@ -324,10 +332,4 @@ impl Out {
         }
         Ok(())
     }
-}
-
-async fn topic_id(context: &JobContext, topic: &Topic) -> Result<Option<TopicId>, JobError> {
-    let info = describe(context.ports.log.as_ref(), topic).await;
-    let info = info.map_err(|source| JobError::port(format!("describe {topic}"), source))?;
-    Ok(info.map(|info| info.id))
 }
