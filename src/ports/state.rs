@@ -115,19 +115,6 @@ pub trait State: Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn put_job_state(&self, key: &str, state: Option<&str>) -> Result<()>;
 
-    /// Adds to a durable counter that belongs to the books (reprocessed records seen by the
-    /// processor); committed with the next judgement or commit at the latest.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn count(&self, name: &str, by: u64) -> Result<()>;
-
-    /// Reads such a counter.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn counter(&self, name: &str) -> Result<u64>;
-
     /// `Ok` when a batch could be judged now.
     ///
     /// # Errors

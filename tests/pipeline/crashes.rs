@@ -66,14 +66,6 @@ impl State for Deadly {
         self.inner.put_job_state(key, state).await
     }
 
-    async fn count(&self, name: &str, by: u64) -> Result<()> {
-        self.inner.count(name, by).await
-    }
-
-    async fn counter(&self, name: &str) -> Result<u64> {
-        self.inner.counter(name).await
-    }
-
     async fn check(&self) -> Result<()> {
         self.inner.check().await
     }

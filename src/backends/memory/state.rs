@@ -22,7 +22,6 @@ struct Inner {
     rates: BTreeMap<(i64, IpAddr), u64>,
     rules: BTreeMap<RuleTarget, Rule>,
     jobs: HashMap<String, String>,
-    counters: HashMap<String, u64>,
 }
 
 impl MemoryState {
@@ -158,15 +157,6 @@ impl State for MemoryState {
             None => inner.jobs.remove(key),
         };
         Ok(())
-    }
-
-    async fn count(&self, name: &str, by: u64) -> Result<()> {
-        *self.lock().counters.entry(name.to_owned()).or_default() += by;
-        Ok(())
-    }
-
-    async fn counter(&self, name: &str) -> Result<u64> {
-        Ok(self.lock().counters.get(name).copied().unwrap_or_default())
     }
 
     async fn check(&self) -> Result<()> {

@@ -224,33 +224,6 @@ impl State for StateDb {
         .await
     }
 
-    async fn count(&self, name: &str, by: u64) -> Result<()> {
-        let name = name.to_owned();
-        self.run("count in state.db", move |core| {
-            core.write(|tx| {
-                tx.prepare_cached(
-                    "INSERT INTO counters (name, value) VALUES (?, ?)
-                     ON CONFLICT DO UPDATE SET value = value + excluded.value",
-                )?
-                .execute((name, by))
-                .map(drop)
-            })
-        })
-        .await
-    }
-
-    async fn counter(&self, name: &str) -> Result<u64> {
-        let name = name.to_owned();
-        self.run("read a counter in state.db", move |core| {
-            core.connection
-                .prepare_cached("SELECT value FROM counters WHERE name = ?")?
-                .query_row([name], |row| row.get(0))
-                .optional()
-                .map(Option::unwrap_or_default)
-        })
-        .await
-    }
-
     async fn check(&self) -> Result<()> {
         // An empty transaction needs the lock that a judgement needs.
         self.run("write to state.db", |core| core.write(|_| Ok(()))).await

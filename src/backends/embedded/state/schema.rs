@@ -48,6 +48,9 @@ const STEPS: &[&str] = &["
     -- Written to when everything before must be durable.
     CREATE TABLE syncs (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
     INSERT INTO syncs VALUES (1, 0);
+", "
+    -- Nobody counts here any more: what was reprocessed is counted from the log.
+    DROP TABLE counters;
 "];
 
 /// Brings the file to the current version; does nothing where it is.

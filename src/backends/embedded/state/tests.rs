@@ -186,6 +186,22 @@ async fn sweeping_empties_the_tables() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_and_keeps_what_it_holds() {
+    let (_folder, path) = temp();
+    let state = StateDb::open(&path).unwrap();
+    state.put_job_state("replay", Some("{}")).await.unwrap();
+    drop(state);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("CREATE TABLE counters (name TEXT, value INTEGER); PRAGMA user_version = 1")
+        .unwrap();
+    let state = StateDb::open(&path).unwrap();
+    assert_eq!(state.job_state("replay").await.unwrap().as_deref(), Some("{}"));
+    let counters = "SELECT count(*) FROM sqlite_schema WHERE name = 'counters'";
+    assert_eq!(connection.query_row(counters, [], |row| row.get(0)), Ok(0));
+}
+
+#[tokio::test]
 async fn a_file_of_a_newer_version_is_left_alone() {
     let (_folder, path) = temp();
     drop(StateDb::open(&path).unwrap());

@@ -39,14 +39,6 @@ impl<P: State + ?Sized> State for Faulty<P> {
         self.faults.pass("put job state", [], self.inner.put_job_state(key, state)).await
     }
 
-    async fn count(&self, name: &str, by: u64) -> Result<()> {
-        self.faults.pass("count", [], self.inner.count(name, by)).await
-    }
-
-    async fn counter(&self, name: &str) -> Result<u64> {
-        self.faults.pass("counter", [], self.inner.counter(name)).await
-    }
-
     async fn check(&self) -> Result<()> {
         self.faults.pass("check of state", [], self.inner.check()).await
     }

@@ -1,11 +1,10 @@
-//! What jobs and the books remember.
+//! What jobs remember.
 
 use super::super::Behaviour;
 use super::Subject;
 
 pub(super) async fn run(subject: &dyn Subject) {
     jobs_remember(subject).await;
-    counters_add_up(subject).await;
     let be = Behaviour("check of a working state is ok");
     be.ok(subject.fresh().await.check().await);
 }
@@ -24,16 +23,4 @@ async fn jobs_remember(subject: &dyn Subject) {
     state = subject.reopened(state).await;
     be.same(be.ok(state.job_state("replay").await), None);
     be.same(be.ok(state.job_state("redrive").await).as_deref(), Some("{}"));
-}
-
-async fn counters_add_up(subject: &dyn Subject) {
-    let be = Behaviour("counters add up and outlive the process");
-    let mut state = subject.fresh().await;
-    be.same(be.ok(state.counter("reprocessed").await), 0);
-    be.ok(state.count("reprocessed", 3).await);
-    be.ok(state.count("other", 1).await);
-    be.ok(state.count("reprocessed", 4).await);
-    state = subject.reopened(state).await;
-    be.same(be.ok(state.counter("reprocessed").await), 7);
-    be.same(be.ok(state.counter("other").await), 1);
 }
