@@ -42,7 +42,7 @@ fn event(number: u32, now: Timestamp) -> Answer<CanonicalEvent> {
     })
 }
 
-fn batches(rows: u32) -> Answer<Vec<SinkBatch>> {
+fn batches(rows: u32) -> Answer<Vec<Arc<SinkBatch>>> {
     let now = SystemClock.now();
     let mut all = Vec::new();
     for first in (0..rows).step_by(BATCH as usize) {
@@ -51,7 +51,7 @@ fn batches(rows: u32) -> Answer<Vec<SinkBatch>> {
             let event = event(number, now)?;
             batch.events.push(StoreEvent { event, replay_id: None, restored: false });
         }
-        all.push(batch);
+        all.push(Arc::new(batch));
     }
     Ok(all)
 }
@@ -87,7 +87,7 @@ fn cpu_seconds() -> f64 {
 }
 
 /// SQLite alone: the same columns, the same commits, one key.
-fn floor(path: &Path, batches: &[SinkBatch]) -> Answer<()> {
+fn floor(path: &Path, batches: &[Arc<SinkBatch>]) -> Answer<()> {
     let mut connection = rusqlite::Connection::open(path)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -121,7 +121,7 @@ fn floor(path: &Path, batches: &[SinkBatch]) -> Answer<()> {
     Ok(())
 }
 
-async fn applied(what: &str, store: &StoreDb, batches: &[SinkBatch]) -> Answer<f64> {
+async fn applied(what: &str, store: &StoreDb, batches: &[Arc<SinkBatch>]) -> Answer<f64> {
     let watch = Watch::start();
     let mut rows = 0;
     for batch in batches {
@@ -131,7 +131,7 @@ async fn applied(what: &str, store: &StoreDb, batches: &[SinkBatch]) -> Answer<f
     Ok(watch.say(what, rows))
 }
 
-fn decided(batches: &[SinkBatch]) -> Vec<SinkBatch> {
+fn decided(batches: &[Arc<SinkBatch>]) -> Vec<Arc<SinkBatch>> {
     let decision = |event: &CanonicalEvent| Decision {
         origin: Origin::mint(),
         event_id: event.event_id.clone(),
@@ -141,9 +141,9 @@ fn decided(batches: &[SinkBatch]) -> Vec<SinkBatch> {
         received_at: event.received_at,
         decided_at: event.received_at,
     };
-    let of = |batch: &SinkBatch| SinkBatch {
-        decisions: batch.events.iter().map(|e| (decision(&e.event), None, false)).collect(),
-        ..SinkBatch::default()
+    let of = |batch: &Arc<SinkBatch>| {
+        let decisions = batch.events.iter().map(|e| (decision(&e.event), None, false)).collect();
+        Arc::new(SinkBatch { decisions, ..SinkBatch::default() })
     };
     batches.iter().map(of).collect()
 }

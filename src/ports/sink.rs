@@ -1,6 +1,7 @@
 //! The store as the worker writes it: plan, apply, checkpoint.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -66,12 +67,13 @@ pub trait Sink: Debug + Send + Sync + 'static {
     /// As [`apply`](Sink::apply).
     async fn plan(&self, batch: &SinkBatch) -> Result<()>;
 
-    /// Applies the batch whole or not at all; applying it again changes nothing.
+    /// Applies the batch whole or not at all; applying it again changes nothing. Shared, so that a
+    /// store can hand it to a thread of its own and the caller can still try it again.
     ///
     /// # Errors
     /// `Unavailable` and `Full`: wait and try again. `Data`: some item can never be stored, bisect.
     /// `Transient`: some item failed and may pass later, bisect.
-    async fn apply(&self, batch: &SinkBatch) -> Result<Applied>;
+    async fn apply(&self, batch: &Arc<SinkBatch>) -> Result<Applied>;
 
     /// The position that the sink keeps for a group; `None` where offsets are kept by the log.
     ///

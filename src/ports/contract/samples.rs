@@ -136,7 +136,7 @@ pub fn letters(all: impl IntoIterator<Item = DeadLetter>) -> SinkBatch {
 /// Plans and applies the batch.
 pub async fn apply(fixture: &Fixture, batch: &SinkBatch, behaviour: &str) -> Applied {
     must(fixture.sink.plan(batch).await, behaviour);
-    must(fixture.sink.apply(batch).await, behaviour)
+    must(fixture.sink.apply(&Arc::new(batch.clone())).await, behaviour)
 }
 
 /// A small generator, so that a failing run is the same run again.

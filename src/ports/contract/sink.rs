@@ -2,6 +2,8 @@
 //!
 //! Each function is one behaviour on a fresh, empty store; a failure's message names it.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::outcomes;
@@ -291,7 +293,7 @@ async fn positions_move_with_their_batch_or_not_at_all(fixture: Fixture) {
     apply(&fixture, &positioned(rows([event("e-1", 1)]), 5), name).await;
     let kept = read().await;
     let bad = CanonicalEvent { user_id: Some("a\0b".to_owned()), ..event("e-2", 2) };
-    let refused = fixture.sink.apply(&positioned(rows([event("e-3", 3), bad]), 9)).await;
+    let refused = fixture.sink.apply(&Arc::new(positioned(rows([event("e-3", 3), bad]), 9))).await;
     assert!(refused.is_err(), "{name}: NUL is refused");
     assert_eq!(read().await, kept, "{name}: a refused batch moves none");
     // A sink whose log keeps the positions answers `None` always.
@@ -308,7 +310,7 @@ async fn positions_move_with_their_batch_or_not_at_all(fixture: Fixture) {
 async fn one_bad_event_undoes_the_batch_and_says_data(fixture: Fixture) {
     let name = "one bad event undoes the batch and says data";
     let bad = CanonicalEvent { event_type: "cl\0ick".to_owned(), ..event("e-2", 2) };
-    let batch = rows([event("e-1", 1), bad, event("e-3", 3)]);
+    let batch = Arc::new(rows([event("e-1", 1), bad, event("e-3", 3)]));
     match fixture.sink.apply(&batch).await {
         Err(error) => assert_eq!(error.kind(), Kind::Data, "{name}: {}", error.chain()),
         Ok(applied) => panic!("{name}: applied {applied:?}"),

@@ -65,7 +65,7 @@ impl Running {
             for item in &items[range.clone()] {
                 item.content.clone().add_to(&mut batch);
             }
-            match self.apply_patiently(batch).await? {
+            match self.apply_patiently(Arc::new(batch)).await? {
                 Attempt::Applied => {}
                 Attempt::Refused(refusal) => split(range, refusal, &mut ranges, &mut refused),
                 Attempt::Stopped => return Ok(false),
@@ -135,7 +135,7 @@ impl Running {
         let mut tries = 0;
         loop {
             let batch = SinkBatch { dead_letters: vec![letter.clone()], ..SinkBatch::default() };
-            match self.apply_patiently(batch).await? {
+            match self.apply_patiently(Arc::new(batch)).await? {
                 Attempt::Applied => return Ok(true),
                 Attempt::Stopped => return Ok(false),
                 Attempt::Refused(again)
@@ -160,8 +160,10 @@ impl Running {
     }
 
     /// Applies a part, waiting out whatever waiting mends.
-    pub(super) async fn apply_patiently(&mut self, batch: SinkBatch) -> Result<Attempt, RoleError> {
-        let batch = Arc::new(batch);
+    pub(super) async fn apply_patiently(
+        &mut self,
+        batch: Arc<SinkBatch>,
+    ) -> Result<Attempt, RoleError> {
         loop {
             match apply_once(&self.ports.sink, &batch).await {
                 Ok(Ok(applied)) => {

@@ -213,7 +213,7 @@ impl Running {
                 if !self.feed.pause("write the store", error).await? {
                     return Ok(false);
                 }
-                match self.apply_patiently(SinkBatch::clone(&batch)).await? {
+                match self.apply_patiently(Arc::clone(&batch)).await? {
                     Attempt::Applied => None,
                     Attempt::Refused(refusal) => Some(refusal),
                     Attempt::Stopped => return Ok(false),
@@ -267,7 +267,7 @@ impl Running {
     async fn write_position(&mut self, progress: Vec<Progress>) -> Result<bool, RoleError> {
         let group = Some(self.settings.groups.worker.clone());
         let position = SinkBatch { group, progress, ..SinkBatch::default() };
-        match self.apply_patiently(position).await? {
+        match self.apply_patiently(Arc::new(position)).await? {
             Attempt::Applied => Ok(true),
             Attempt::Stopped => Ok(false),
             Attempt::Refused(_) => {

@@ -18,11 +18,11 @@ impl Sink for StoreDb {
         Ok(())
     }
 
-    async fn apply(&self, batch: &SinkBatch) -> Result<Applied> {
+    async fn apply(&self, batch: &Arc<SinkBatch>) -> Result<Applied> {
         check(batch)?;
         let now = self.options.clock.now();
         let is_lazy = Arc::clone(&self.is_lazy);
-        let batch = batch.clone();
+        let batch = Arc::clone(batch);
         self.writer
             .run(move |connection| {
                 let mut write = || {

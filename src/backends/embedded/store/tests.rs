@@ -1,6 +1,7 @@
 //! The contract on a file and in memory, and what is of SQLite alone.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -21,7 +22,7 @@ fn options() -> Options {
         worker_group: GroupId::new("worker-group"),
         exact_uniques: EXACT_UNIQUES,
         query_timeout: Duration::from_secs(60),
-        clock: std::sync::Arc::new(SystemClock),
+        clock: Arc::new(SystemClock),
     }
 }
 
@@ -97,7 +98,7 @@ async fn a_position_is_made_durable_once_a_change() {
     db.durable(&group, &place).unwrap();
     db.durable(&group, &place).unwrap();
     assert_eq!(syncs(), 1);
-    db.apply(&batch()).await.unwrap();
+    db.apply(&Arc::new(batch())).await.unwrap();
     db.durable(&group, &place).unwrap();
     db.durable(&group, &place).unwrap();
     assert_eq!(syncs(), 2);
@@ -189,7 +190,7 @@ async fn a_query_over_its_time_is_unavailable_and_the_next_one_works() {
     let folder = tempfile::tempdir().unwrap();
     let hasty = Options { query_timeout: Duration::ZERO, ..options() };
     let db = StoreDb::open(&folder.path().join("store.db"), hasty).unwrap();
-    db.apply(&rows((0..4000).map(|n| event(&format!("e-{n}"), n)))).await.unwrap();
+    db.apply(&Arc::new(rows((0..4000).map(|n| event(&format!("e-{n}"), n))))).await.unwrap();
     let always = TimeRange { from: Timestamp::MIN, to: Timestamp::MAX };
     let error = db.breakdown(None, Breakdown::Ip, always, 10).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
@@ -207,7 +208,7 @@ async fn a_lock_held_outside_is_unavailable_and_nothing_is_applied() {
     outside.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(Store::check(&*db).await.map_err(|e| e.kind()), Ok(()), "reading goes on");
     assert_eq!(Sink::check(&*db).await.unwrap_err().kind(), Kind::Unavailable);
-    assert_eq!(db.apply(&batch()).await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(db.apply(&Arc::new(batch())).await.unwrap_err().kind(), Kind::Unavailable);
     outside.execute_batch("COMMIT").unwrap();
-    assert_eq!(db.apply(&batch()).await.unwrap().stored, 20);
+    assert_eq!(db.apply(&Arc::new(batch())).await.unwrap().stored, 20);
 }

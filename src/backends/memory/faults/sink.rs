@@ -1,5 +1,7 @@
 //! A sink that fails by plan.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Faulty;
@@ -21,7 +23,7 @@ impl<P: Sink + ?Sized> Sink for Faulty<P> {
         self.inner.plan(batch).await
     }
 
-    async fn apply(&self, batch: &SinkBatch) -> Result<Applied> {
+    async fn apply(&self, batch: &Arc<SinkBatch>) -> Result<Applied> {
         self.faults.pass("apply", events(batch), self.inner.apply(batch)).await
     }
 
