@@ -20,6 +20,7 @@ use super::replay::Replay;
 use super::send::Send;
 use super::stats::Stats;
 use super::status::Status;
+use super::topics::Topics;
 use super::ui::Output;
 use super::verify::Verify;
 
@@ -52,6 +53,7 @@ enum Command {
     Replay(Replay),
     Verify(Verify),
     Dlq(Dlq),
+    Topics(Topics),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -67,6 +69,7 @@ impl Command {
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
+            Self::Topics(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context),
             Self::Man(leaf) => leaf.run(context),

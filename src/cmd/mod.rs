@@ -19,6 +19,7 @@ mod send;
 pub mod session;
 mod stats;
 mod status;
+mod topics;
 pub mod ui;
 mod verify;
 

@@ -3,7 +3,9 @@
 //! This file holds the sections; defaults stand beside each field. Each role and backend receives
 //! its own section, never the whole.
 
+mod backend;
 mod environment;
+mod kafka;
 pub mod loader;
 mod profiles;
 mod readers;
@@ -19,7 +21,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use backend::{Backend, LogBackend};
 pub use environment::Environment;
+pub use kafka::{
+    Assignor, Compression, GroupProtocol, Kafka, KafkaTls, Sasl, SaslMechanism, Security, Spill,
+};
 pub use secret::Secret;
 pub use units::{ByteSize, Span};
 
@@ -31,6 +37,12 @@ use crate::model::{GroupId, Topic};
 pub struct Settings {
     /// Directory of the embedded log, stores, archive and sockets.
     pub data_dir: PathBuf,
+    /// Which backend stands behind each port.
+    pub backend: Backend,
+    /// The brokers and how they are spoken to.
+    pub kafka: Kafka,
+    /// The log that takes new events while the brokers do not.
+    pub spill: Spill,
     /// Listener and limits of the collector's port.
     pub http: Http,
     /// Listener of metrics, health and admin calls.
@@ -63,6 +75,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("evp-data"),
+            backend: Backend::default(),
+            kafka: Kafka::default(),
+            spill: Spill::default(),
             http: Http::default(),
             admin: Admin::default(),
             query: Query::default(),
