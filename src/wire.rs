@@ -10,8 +10,9 @@ use crate::backends::embedded::{
     Checkpoints, DataDirectory, DirectoryError, DirectoryStore, EmbeddedLog, EmbeddedLogOptions,
     StoreDb, StoreOptions,
 };
+use crate::backends::postgres::PostgresMigrations;
 use crate::model::{GroupId, Topic};
-use crate::ports::{Clock, Error, EventLog, Ports, SystemClock};
+use crate::ports::{self, Clock, Error, EventLog, Migrations, Ports, SystemClock};
 use crate::settings::Settings;
 
 /// How a data directory is opened.
@@ -134,6 +135,16 @@ pub fn open_with_clock(
         clock,
     };
     Ok(Wired { ports, log, directory })
+}
+
+/// The steps that lead the tables of the settings' Postgres to the newest version. Embedded stores
+/// make their tables when they are opened.
+///
+/// # Errors
+/// `Conflict` for settings that name no server.
+pub fn migrations(settings: &Settings) -> ports::Result<Arc<dyn Migrations>> {
+    let migrations = PostgresMigrations::open(&settings.postgres, Arc::new(SystemClock))?;
+    Ok(migrations)
 }
 
 /// Which groups read which topics, whether they run in this process or not.

@@ -16,6 +16,7 @@ use super::context::{Context, Globals};
 use super::dlq::Dlq;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
+use super::migrate::Migrate;
 use super::replay::Replay;
 use super::send::Send;
 use super::stats::Stats;
@@ -52,6 +53,7 @@ enum Command {
     Replay(Replay),
     Verify(Verify),
     Dlq(Dlq),
+    Migrate(Migrate),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -67,6 +69,7 @@ impl Command {
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
+            Self::Migrate(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context),
             Self::Man(leaf) => leaf.run(context),

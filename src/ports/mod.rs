@@ -9,6 +9,7 @@ pub mod contract;
 pub mod crash;
 mod error;
 mod event_log;
+mod migrations;
 mod object_store;
 mod sink;
 mod state;
@@ -21,6 +22,7 @@ pub use error::{Error, Kind, Result};
 pub use event_log::{
     Appended, Assignment, Consumer, EventLog, Fetched, PartitionInfo, Polled, Progress, TopicInfo,
 };
+pub use migrations::{Migration, Migrations};
 pub use object_store::{Created, ObjectMeta, ObjectStore};
 pub use sink::{Applied, Sink, SinkBatch, StoreEvent};
 pub use state::{Candidate, Limits, State, Verdict};

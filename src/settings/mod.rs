@@ -5,8 +5,10 @@
 
 mod environment;
 pub mod loader;
+mod postgres;
 mod profiles;
 mod readers;
+mod redis;
 mod secret;
 pub mod seed_variables;
 mod units;
@@ -20,6 +22,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use environment::Environment;
+pub use postgres::Postgres;
+pub use redis::Redis;
 pub use secret::Secret;
 pub use units::{ByteSize, Span};
 
@@ -53,6 +57,10 @@ pub struct Settings {
     pub worker: Worker,
     /// Attempts of events that fail alone.
     pub retry: Retry,
+    /// Redis.
+    pub redis: Redis,
+    /// Postgres.
+    pub postgres: Postgres,
     /// Logs of the process itself.
     pub telemetry: Telemetry,
     /// Draining at the end.
@@ -74,6 +82,8 @@ impl Default for Settings {
             archive: Archive::default(),
             worker: Worker::default(),
             retry: Retry::default(),
+            redis: Redis::default(),
+            postgres: Postgres::default(),
             telemetry: Telemetry::default(),
             shutdown: Shutdown::default(),
         }

@@ -54,6 +54,8 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
     text("MAX_RETRY_ATTEMPTS", "retry.max_attempts"),
     text("ARCHIVE_BATCH_SIZE", "archive.flush_events"),
     text("ARCHIVE_FLUSH_INTERVAL_SEC", "archive.flush_interval"),
+    text("REDIS_ADDR", "redis.addr"),
+    text("DB_URL", "postgres.url"),
     text("LOG_LEVEL", "telemetry.log_level"),
 ];
 
@@ -62,8 +64,6 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
 /// same environment works elsewhere.
 pub const WITHOUT_EFFECT: &[&str] = &[
     "KAFKA_BROKERS",
-    "REDIS_ADDR",
-    "DB_URL",
     "CLICKHOUSE_HOST",
     "CLICKHOUSE_PORT",
     "CLICKHOUSE_DATABASE",
