@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::backends::embedded::state::StateDb;
 use crate::backends::embedded::{
-    Checkpoints, DataDirectory, DirectoryError, DirectoryStore, EmbeddedLog, EmbeddedLogOptions,
-    StoreDb, StoreOptions,
+    Checkpoints, DataDirectory, DirectoryDoctor, DirectoryError, DirectoryStore, EmbeddedLog,
+    EmbeddedLogOptions, StoreDb, StoreOptions,
 };
+use crate::backends::s3::{S3Doctor, S3Store};
 use crate::model::{GroupId, Topic};
-use crate::ports::{Clock, Error, EventLog, Ports, SystemClock};
-use crate::settings::Settings;
+use crate::ports::{Clock, Doctor, Error, EventLog, ObjectStore, Ports, SystemClock};
+use crate::settings::{ObjectBackend, Settings};
 
 /// How a data directory is opened.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +113,10 @@ pub fn open_with_clock(
         clock: Arc::clone(&clock),
     };
     let store = StoreDb::open(&path.join("store.db"), store_options)?;
-    let objects = DirectoryStore::open(&path.join("archive"))?;
+    let objects: Arc<dyn ObjectStore> = match settings.backend.objects {
+        ObjectBackend::Directory => Arc::new(DirectoryStore::open(&path.join("archive"))?),
+        ObjectBackend::S3 => Arc::new(S3Store::new(&settings.s3)?),
+    };
     // The store comes first: it owns the worker's group alone, the other keeper owns the rest.
     let keepers: Vec<Arc<dyn Checkpoints>> = vec![store.clone(), state.clone()];
     let log = Arc::new(EmbeddedLog::open(EmbeddedLogOptions {
@@ -125,15 +129,21 @@ pub fn open_with_clock(
         clock: Arc::clone(&clock),
     })?);
     let event_log: Arc<dyn EventLog> = log.clone();
-    let ports = Ports {
-        log: event_log,
-        state,
-        objects: Arc::new(objects),
-        sink: store.clone(),
-        store,
-        clock,
-    };
+    let ports = Ports { log: event_log, state, objects, sink: store.clone(), store, clock };
     Ok(Wired { ports, log, directory })
+}
+
+/// Who looks at each dependency of these settings, with its name; nothing is opened or reached yet.
+///
+/// # Errors
+/// Where settings are of no use to a backend.
+pub fn doctors(settings: &Settings) -> Result<Vec<(String, Arc<dyn Doctor>)>, WireError> {
+    let directory: Arc<dyn Doctor> = Arc::new(DirectoryDoctor::new(settings));
+    let mut doctors = vec![("data directory".to_owned(), directory)];
+    if settings.backend.objects == ObjectBackend::S3 && settings.archive.enabled {
+        doctors.push(("s3".to_owned(), Arc::new(S3Doctor::new(&settings.s3)?)));
+    }
+    Ok(doctors)
 }
 
 /// Which groups read which topics, whether they run in this process or not.

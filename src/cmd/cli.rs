@@ -9,11 +9,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::settings::Environment;
 
+use super::archive::Archive;
 use super::blacklist::Blacklist;
 use super::completions::Completions;
 use super::config::Config;
 use super::context::{Context, Globals};
 use super::dlq::Dlq;
+use super::doctor::Doctor;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
 use super::replay::Replay;
@@ -56,6 +58,8 @@ enum Command {
     Replay(Replay),
     Verify(Verify),
     Dlq(Dlq),
+    Archive(Archive),
+    Doctor(Doctor),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -73,6 +77,8 @@ impl Command {
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
+            Self::Archive(parent) => parent.run(context),
+            Self::Doctor(leaf) => leaf.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context, Cli::command()),
             Self::Man(leaf) => leaf.run(context, Cli::command()),

@@ -3,6 +3,7 @@
 //! Defaults stand beside each field, one file a kind of section. Each role and backend reads its
 //! own section, never the whole.
 
+mod backend;
 mod collector;
 mod environment;
 mod http;
@@ -10,6 +11,7 @@ pub mod loader;
 mod process;
 mod profiles;
 mod readers;
+mod s3;
 mod secret;
 pub mod seed_variables;
 mod stages;
@@ -21,10 +23,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use backend::{Backend, ObjectBackend};
 pub use collector::{Collector, DurabilityMode};
 pub use environment::Environment;
 pub use http::{Admin, Compat, Http, Query};
 pub use process::{LogFormat, Shutdown, Telemetry};
+pub use s3::S3;
 pub use secret::Secret;
 pub use stages::{Archive, Log, Processor, Retry, Worker};
 pub use topics::{Groups, Topics};
@@ -36,6 +40,8 @@ pub use units::{ByteSize, Span};
 pub struct Settings {
     /// Directory of the embedded log, stores, archive and sockets.
     pub data_dir: PathBuf,
+    /// Which backend stands behind each port.
+    pub backend: Backend,
     /// Listener and limits of the collector's port.
     pub http: Http,
     /// Listener of metrics, health and admin calls.
@@ -54,6 +60,8 @@ pub struct Settings {
     pub processor: Processor,
     /// The archive.
     pub archive: Archive,
+    /// The object store of the archive, where that is no directory.
+    pub s3: S3,
     /// Batches into the store.
     pub worker: Worker,
     /// Attempts of events that fail alone.
@@ -68,6 +76,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("evp-data"),
+            backend: Backend::default(),
             http: Http::default(),
             admin: Admin::default(),
             query: Query::default(),
@@ -77,6 +86,7 @@ impl Default for Settings {
             log: Log::default(),
             processor: Processor::default(),
             archive: Archive::default(),
+            s3: S3::default(),
             worker: Worker::default(),
             retry: Retry::default(),
             telemetry: Telemetry::default(),

@@ -12,7 +12,7 @@ use crate::roles::launch::RoleSet;
 use crate::roles::{Role, RoleDeps, RoleError};
 use crate::runtime::health::Health;
 use crate::runtime::shutdown::CancellationToken;
-use crate::runtime::telemetry;
+use crate::runtime::{supervisor, telemetry};
 use crate::settings::Settings;
 use crate::wire::{self, OpenMode, Wired};
 
@@ -134,9 +134,11 @@ async fn serve(
     listening.write(wired.directory())?;
     listening.tell(context)?;
     let jobs = JobContext { ports: ports.clone(), settings: Arc::clone(settings) };
-    let serving = sockets.serve(settings, Vitals { health, metrics }, jobs, &shutdown);
+    let vitals = Vitals { health: health.clone(), metrics };
+    let serving = sockets.serve(settings, vitals, jobs, &shutdown);
 
     process.ready(ports.clock.now());
+    let told = supervisor::start(health, shutdown.clone(), settings.shutdown.grace.0);
     let run = set.run(shutdown.clone());
     let draining = async {
         shutdown.cancelled().await;
@@ -150,6 +152,7 @@ async fn serve(
     // Where a role ended on its own nobody has cancelled it yet: jobs and upkeep end with it.
     shutdown.cancel();
     serving.stop().await;
+    told.abort();
     tidy(wired.directory());
     ended.map_err(CmdError::from)
 }

@@ -12,10 +12,11 @@ use crate::settings::seed_variables::SEED_VARIABLES;
 const DOCUMENTED: &str = include_str!("../../../config/default.toml");
 
 /// Keys whose values are never shown, and may come from files of their own.
-const SECRETS: &[&str] = &[];
+const SECRETS: &[&str] = &["s3.secret_key", "s3.session_token"];
 
 /// The words that a key may take.
 const CHOICES: &[(&str, &[&str])] = &[
+    ("backend.objects", &["directory", "s3"]),
     ("http.compat", &["native", "seed-000", "seed-001", "seed-003"]),
     ("collector.durability", &["durable", "replicated", "memory"]),
     ("telemetry.log_format", &["auto", "json", "text"]),
