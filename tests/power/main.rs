@@ -1,6 +1,7 @@
-//! What needs a file system of its own. Power cuts: the data directory on a file system in a loop image; at random instants under load
-//! the process is stopped, the image is copied, and the copy is mounted and started on. What was
-//! not synced is not in the copy, which kill -9 can never show. A disk that fills up: a small tmpfs.
+//! What needs a file system of its own. Power cuts: the data directory on a file system in a loop
+//! image; at random instants under load the process is stopped, the image is copied, and the copy
+//! is mounted and started on. What was not synced is not in the copy, which kill -9 can never
+//! show. A disk that fills up: a small tmpfs.
 //!
 //! Needs root, `mkfs.ext4` and loop devices, so it is not part of `cargo test`:
 //! `EVP_POWER_CUTS=5 cargo test --test power` (CI) or `just nightly` (100).
