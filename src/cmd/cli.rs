@@ -22,6 +22,7 @@ use super::send::Send;
 use super::serve::Serve;
 use super::stats::Stats;
 use super::status::Status;
+use super::topics::Topics;
 use super::ui::Output;
 use super::verify::Verify;
 
@@ -56,6 +57,7 @@ enum Command {
     Replay(Replay),
     Verify(Verify),
     Dlq(Dlq),
+    Topics(Topics),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -73,6 +75,7 @@ impl Command {
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
+            Self::Topics(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context, Cli::command()),
             Self::Man(leaf) => leaf.run(context, Cli::command()),

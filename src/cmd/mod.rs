@@ -22,6 +22,7 @@ mod server;
 pub mod session;
 mod stats;
 mod status;
+mod topics;
 pub mod ui;
 mod verify;
 

@@ -11,6 +11,7 @@ pub mod replay;
 pub mod send;
 pub mod stats;
 pub mod status;
+pub mod topics;
 pub mod verify;
 
 use std::sync::Arc;

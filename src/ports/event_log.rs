@@ -69,6 +69,64 @@ pub trait EventLog: Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`append`](EventLog::append).
     async fn check(&self) -> Result<()>;
+
+    /// What an operator should know although appends are accepted: a backlog in a spill log.
+    fn degraded(&self) -> Option<String> {
+        None
+    }
+
+    /// How a topic is laid out; `None` where it is missing.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn layout(&self, topic: &Topic) -> Result<Option<TopicLayout>> {
+        let described = self.describe(topic).await;
+        let info = match described {
+            Ok(info) => info,
+            Err(error) if error.kind() == super::Kind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let partitions = i32::try_from(info.partitions.len()).unwrap_or(i32::MAX);
+        let (replication, min_in_sync, retention) = (None, None, None);
+        Ok(Some(TopicLayout { id: info.id, partitions, replication, min_in_sync, retention }))
+    }
+
+    /// Makes a topic of the settings that is missing, as they want it, and says in what one that is
+    /// there is less than they want. With `dry_run` nothing is made.
+    ///
+    /// # Errors
+    /// `Unavailable`; `NotFound` for a topic that the settings do not name.
+    async fn ensure(&self, topic: &Topic, dry_run: bool) -> Result<Ensured> {
+        // A log that has its topics from the settings has made them all when it was opened.
+        let _ = dry_run;
+        self.describe(topic).await.map(|_| Ensured::AsWanted)
+    }
+}
+
+/// How a topic is laid out; what a log does not have is `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicLayout {
+    /// Its incarnation.
+    pub id: TopicId,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Replicas of each partition, of the one with the fewest.
+    pub replication: Option<i32>,
+    /// Replicas that must have a record before it is acknowledged.
+    pub min_in_sync: Option<i32>,
+    /// How long records are kept.
+    pub retention: Option<Duration>,
+}
+
+/// What was done about a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was there as wanted.
+    AsWanted,
+    /// It was missing and was made, or would be.
+    Made,
+    /// It is there and less than wanted, in these.
+    Differs(Vec<String>),
 }
 
 /// A topic as it stands.

@@ -19,7 +19,8 @@ use std::sync::Arc;
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Kind, Result};
 pub use event_log::{
-    Appended, Assignment, Consumer, EventLog, Fetched, PartitionInfo, Polled, Progress, TopicInfo,
+    Appended, Assignment, Consumer, Ensured, EventLog, Fetched, PartitionInfo, Polled, Progress,
+    TopicInfo, TopicLayout,
 };
 pub use object_store::{Created, ObjectMeta, ObjectStore};
 pub use sink::{Applied, Sink, SinkBatch, StoreEvent};

@@ -3,9 +3,11 @@
 //! Defaults stand beside each field, one file a kind of section. Each role and backend reads its
 //! own section, never the whole.
 
+mod backend;
 mod collector;
 mod environment;
 mod http;
+mod kafka;
 pub mod loader;
 mod process;
 mod profiles;
@@ -21,9 +23,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use backend::{Backend, LogBackend};
 pub use collector::{Collector, DurabilityMode};
 pub use environment::Environment;
 pub use http::{Admin, Compat, Http, Query};
+pub use kafka::{
+    Assignor, Compression, GroupProtocol, Kafka, KafkaTls, Sasl, SaslMechanism, Security, Spill,
+};
 pub use process::{LogFormat, Shutdown, Telemetry};
 pub use secret::Secret;
 pub use stages::{Archive, Log, Processor, Retry, Worker};
@@ -36,6 +42,12 @@ pub use units::{ByteSize, Span};
 pub struct Settings {
     /// Directory of the embedded log, stores, archive and sockets.
     pub data_dir: PathBuf,
+    /// Which backend stands behind each port.
+    pub backend: Backend,
+    /// The brokers and how they are spoken to.
+    pub kafka: Kafka,
+    /// The log that takes new events while the brokers do not.
+    pub spill: Spill,
     /// Listener and limits of the collector's port.
     pub http: Http,
     /// Listener of metrics, health and admin calls.
@@ -68,6 +80,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("evp-data"),
+            backend: Backend::default(),
+            kafka: Kafka::default(),
+            spill: Spill::default(),
             http: Http::default(),
             admin: Admin::default(),
             query: Query::default(),

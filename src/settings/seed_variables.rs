@@ -38,6 +38,7 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
     port("SERVER_PORT"),
     text("SERVER_READ_TIMEOUT", "http.body_timeout"),
     text("SERVER_WRITE_TIMEOUT", "http.write_timeout"),
+    text("KAFKA_BROKERS", "kafka.brokers"),
     text("KAFKA_TOPIC", "topics.raw"),
     text("KAFKA_INPUT_TOPIC", "topics.raw"),
     text("KAFKA_OUTPUT_TOPIC", "topics.processed"),
@@ -61,7 +62,6 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
 /// mode does without, or parts that it does not have. They are mentioned, not refused, because the
 /// same environment works elsewhere.
 pub const WITHOUT_EFFECT: &[&str] = &[
-    "KAFKA_BROKERS",
     "REDIS_ADDR",
     "DB_URL",
     "CLICKHOUSE_HOST",

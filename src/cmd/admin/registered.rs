@@ -7,6 +7,7 @@ use crate::jobs::replay::Replay;
 use crate::jobs::send::Send;
 use crate::jobs::stats::Stats;
 use crate::jobs::status::Status;
+use crate::jobs::topics::Topics;
 use crate::jobs::verify::Verify;
 
 use super::JobRoutes;
@@ -21,5 +22,6 @@ pub(super) fn registered(routes: JobRoutes) -> JobRoutes {
         .add::<Send>()
         .add::<Stats>()
         .add::<Status>()
+        .add::<Topics>()
         .add::<Verify>()
 }

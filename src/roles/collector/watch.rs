@@ -25,7 +25,10 @@ async fn look(state: &State) {
             if state.refusing.swap(false, Relaxed) {
                 tracing::info!("events can be made durable again");
             }
-            state.component.ready(state.clock.now());
+            match state.log.degraded() {
+                None => state.component.ready(state.clock.now()),
+                Some(reason) => state.component.degraded(reason, state.clock.now()),
+            }
         }
         Err(error) => {
             let reason = error.chain();

@@ -12,10 +12,16 @@ use crate::settings::seed_variables::SEED_VARIABLES;
 const DOCUMENTED: &str = include_str!("../../../config/default.toml");
 
 /// Keys whose values are never shown, and may come from files of their own.
-const SECRETS: &[&str] = &[];
+const SECRETS: &[&str] = &["kafka.sasl.password", "kafka.tls.key_password"];
 
 /// The words that a key may take.
 const CHOICES: &[(&str, &[&str])] = &[
+    ("backend.log", &["embedded", "kafka"]),
+    ("kafka.compression", &["none", "gzip", "snappy", "lz4", "zstd"]),
+    ("kafka.group_protocol", &["classic", "consumer"]),
+    ("kafka.assignor", &["range", "roundrobin", "cooperative-sticky"]),
+    ("kafka.security", &["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]),
+    ("kafka.sasl.mechanism", &["plain", "scram-sha-256", "scram-sha-512"]),
     ("http.compat", &["native", "seed-000", "seed-001", "seed-003"]),
     ("collector.durability", &["durable", "replicated", "memory"]),
     ("telemetry.log_format", &["auto", "json", "text"]),

@@ -169,6 +169,18 @@ impl EmbeddedLog {
         })
     }
 
+    /// Bytes of a topic behind these positions; of a partition without one, all.
+    #[must_use]
+    pub fn bytes_behind(&self, topic: &Topic, done: &[(Partition, Offset)]) -> u64 {
+        let partitions = self.inner.topics.get(topic).into_iter().flat_map(TopicLog::numbered);
+        let behind = partitions.map(|(partition, log)| {
+            let at = done.iter().find(|(known, _)| *known == partition);
+            let from = at.map_or(0, |(_, offset)| offset.0);
+            if from < log.high() { log.bytes_from(from) } else { 0 }
+        });
+        behind.sum()
+    }
+
     /// Measures free space and removes what every reader is past, now.
     #[cfg(test)]
     pub(super) fn maintain(&self) -> Result<()> {

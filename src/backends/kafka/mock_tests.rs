@@ -1,0 +1,151 @@
+//! The client on librdkafka's mock cluster: what it does when brokers refuse, are silent or are
+//! gone. In memory, without a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::{KafkaLog, KafkaLogOptions};
+use crate::model::{Durability, GroupId, Headers, Record, RecordBatch, Timestamp, Topic};
+use crate::ports::{Consumer, EventLog, Kind, Polled};
+use crate::settings::{Kafka, Span};
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+const TOPIC: &str = "t";
+
+fn cluster() -> Cluster {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    cluster
+}
+
+fn open(cluster: &Cluster, change: impl FnOnce(&mut Kafka)) -> Arc<KafkaLog> {
+    let mut settings = Kafka { brokers: vec![cluster.bootstrap_servers()], ..Kafka::default() };
+    change(&mut settings);
+    let topics = vec![Topic::new(TOPIC)];
+    Arc::new(KafkaLog::open(KafkaLogOptions { settings, topics }).unwrap())
+}
+
+fn batch(count: usize) -> RecordBatch {
+    let record = Record {
+        key: "k".into(),
+        value: "v".into(),
+        timestamp: Timestamp::from_millis_clamped(1),
+        headers: Headers::new(),
+    };
+    RecordBatch::of_all(std::iter::repeat_n(&record, count))
+}
+
+async fn read(consumer: &mut dyn Consumer, count: usize) -> usize {
+    let mut seen = 0;
+    while seen < count {
+        if let Polled::Records(all) = consumer.poll(1000, Duration::from_secs(20)).await.unwrap() {
+            seen += all.iter().map(|fetched| fetched.records.len()).sum::<usize>();
+        }
+    }
+    seen
+}
+
+/// One counter for all records of a request: it resolves once, after the last report.
+#[tokio::test]
+async fn a_batch_is_acknowledged_whole() {
+    let cluster = cluster();
+    let log = open(&cluster, |_| {});
+    let appended = log.append(&Topic::new(TOPIC), batch(500)).await.unwrap();
+    assert_eq!(appended.durability, Durability::Replicated);
+    let group = GroupId::new("g");
+    let mut consumer = log.consumer(&group, &[Topic::new(TOPIC)]).await.unwrap();
+    assert_eq!(read(consumer.as_mut(), 500).await, 500);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_told_at_once() {
+    let cluster = cluster();
+    let log = open(&cluster, |settings| {
+        settings.max_queue_records = 10;
+        settings.linger = Span::from_secs(30);
+        settings.message_timeout = Span::from_secs(60);
+    });
+    let refused = log.append(&Topic::new(TOPIC), batch(11)).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Full);
+    assert!(refused.retry_after().is_some());
+    assert_eq!(log.check().await.unwrap_err().kind(), Kind::Full);
+    // What was queued needs no waiting for.
+    log.producer().purge();
+}
+
+#[tokio::test]
+async fn brokers_that_do_not_answer_in_time_are_unavailable() {
+    let cluster = cluster();
+    let log = open(&cluster, |settings| {
+        settings.message_timeout = Span::from_secs(1);
+        settings.request_timeout = Span::from_secs(1);
+    });
+    log.append(&Topic::new(TOPIC), batch(1)).await.unwrap();
+    log.check().await.unwrap();
+    cluster.broker_down(1).unwrap();
+    let failed = log.append(&Topic::new(TOPIC), batch(1)).await.unwrap_err();
+    assert_eq!(failed.kind(), Kind::Unavailable, "{}", failed.chain());
+    assert_eq!(log.check().await.unwrap_err().kind(), Kind::Unavailable);
+    cluster.broker_up(1).unwrap();
+    while log.check().await.is_err() {}
+    log.append(&Topic::new(TOPIC), batch(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_that_passes_is_tried_again_by_the_client() {
+    let cluster = cluster();
+    let log = open(&cluster, |_| {});
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2];
+    cluster.request_errors(RDKafkaApiKey::Produce, &errors);
+    log.append(&Topic::new(TOPIC), batch(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_broker_takes_is_the_datas_fault() {
+    let cluster = cluster();
+    let log =
+        open(&cluster, |settings| settings.max_record_bytes = crate::settings::ByteSize(1000));
+    let record = Record {
+        key: "k".into(),
+        value: vec![b'x'; 2000].into(),
+        timestamp: Timestamp::from_millis_clamped(1),
+        headers: Headers::new(),
+    };
+    let refused = log.append(&Topic::new(TOPIC), RecordBatch::of(&record)).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Data);
+}
+
+/// The caller hears nothing of it: the producer is replaced and the batch sent again.
+#[tokio::test]
+async fn a_fatal_error_replaces_the_producer_and_nothing_is_lost() {
+    let cluster = cluster();
+    let log = open(&cluster, |_| {});
+    log.append(&Topic::new(TOPIC), batch(1)).await.unwrap();
+    assert_eq!(log.producer().generation(), 1);
+    log.producer().raise_fatal();
+    log.append(&Topic::new(TOPIC), batch(3)).await.unwrap();
+    assert_eq!(log.producer().generation(), 2);
+    let mut consumer = log.consumer(&GroupId::new("g"), &[Topic::new(TOPIC)]).await.unwrap();
+    assert_eq!(read(consumer.as_mut(), 4).await, 4);
+}
+
+/// A future that is dropped has sent what it had to send.
+#[tokio::test]
+async fn a_dropped_append_arrives_all_the_same() {
+    let cluster = cluster();
+    let log = open(&cluster, |_| {});
+    log.append(&Topic::new(TOPIC), batch(1)).await.unwrap();
+    let topic = Topic::new(TOPIC);
+    tokio::select! {
+        biased;
+        _ = log.append(&topic, batch(2)) => panic!("acknowledged before the linger"),
+        () = tokio::task::yield_now() => {}
+    }
+    let mut consumer = log.consumer(&GroupId::new("g"), &[topic.clone()]).await.unwrap();
+    assert_eq!(read(consumer.as_mut(), 3).await, 3);
+}

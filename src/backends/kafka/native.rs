@@ -1,0 +1,332 @@
+//! What the safe wrapper of librdkafka lacks: topic identities, positions of any group, headers of
+//! any bytes. The only module with `unsafe`.
+//!
+//! Every function owns what it makes: pointers are wrapped in [`Owned`] at once, read while their
+//! owner lives, and copied out before it is dropped. librdkafka's handles may be used from any
+//! thread (its manual, "Thread safety").
+
+#![expect(
+    unsafe_code,
+    reason = "calls of librdkafka that its safe wrapper does not offer; each block says why it is sound"
+)]
+
+use std::ffi::{CStr, CString, c_char};
+use std::ptr;
+use std::slice;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::bindings as rd;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::model::{HeaderName, Headers, TopicId};
+
+/// The handle of a client; never dereferenced here.
+pub(super) type Handle = *mut rd::rd_kafka_t;
+
+/// A pointer that librdkafka gave and wants back.
+struct Owned<T> {
+    pointer: *mut T,
+    destroy: unsafe extern "C" fn(*mut T),
+}
+
+impl<T> Owned<T> {
+    /// `None` where librdkafka gave nothing.
+    ///
+    /// # Safety
+    /// `pointer` is null or ours alone, and `destroy` is what librdkafka names for its kind.
+    unsafe fn new(pointer: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Option<Self> {
+        (!pointer.is_null()).then_some(Self { pointer, destroy })
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: `new` demands that the pointer is ours alone and fits `destroy`; it is used once.
+        unsafe { (self.destroy)(self.pointer) }
+    }
+}
+
+/// A topic as a broker describes it.
+#[derive(Debug, Clone)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) id: TopicId,
+    pub(super) partitions: i32,
+    pub(super) error: Option<RDKafkaErrorCode>,
+}
+
+/// A group's committed offset with what was committed beside it.
+#[derive(Debug, Clone)]
+pub(super) struct Position {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) metadata: Vec<u8>,
+}
+
+/// Asks a broker about topics. Blocks up to `timeout`. Makes no topic.
+///
+/// # Errors
+/// The broker's or the client's code.
+pub(super) fn describe(
+    client: &impl NativeHandle,
+    topics: &[&str],
+    timeout: Duration,
+) -> Result<Vec<Described>, RDKafkaErrorCode> {
+    let names: Vec<CString> = topics.iter().filter_map(|name| CString::new(*name).ok()).collect();
+    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    // SAFETY: the array holds as many C strings as is said, alive over the call, which copies them.
+    let collection = unsafe {
+        Owned::new(
+            rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()),
+            rd::rd_kafka_TopicCollection_destroy,
+        )
+    }
+    .ok_or(RDKafkaErrorCode::Fail)?;
+    let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    let event = ask(client.handle(), op, timeout, |options, queue| {
+        // SAFETY: all four are alive; the call copies the names and keeps nothing of ours but the
+        // queue, on which `ask` waits.
+        unsafe {
+            rd::rd_kafka_DescribeTopics(client.handle(), collection.pointer, options, queue);
+        }
+    })?;
+    let mut described = Vec::new();
+    // SAFETY: `ask` returned an event without an error, of the kind asked for; result, descriptions
+    // and names belong to the event, which lives to the end of this function. The counts are
+    // librdkafka's own for these arrays. The identity is a plain copy of two numbers.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeTopics_result(event.pointer);
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::InvalidType);
+        }
+        let mut count = 0;
+        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        for &topic in array(topics, count) {
+            let error = rd::rd_kafka_TopicDescription_error(topic);
+            let code = rd::rd_kafka_error_code(error);
+            let mut partitions = 0;
+            rd::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+            described.push(Described {
+                name: text(rd::rd_kafka_TopicDescription_name(topic)),
+                id: topic_id(rd::rd_kafka_TopicDescription_topic_id(topic)),
+                partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+                error: failure(code),
+            });
+        }
+    }
+    Ok(described)
+}
+
+/// A group's committed offsets on all its partitions. Blocks up to `timeout`.
+///
+/// # Errors
+/// The coordinator's or the client's code.
+pub(super) fn positions(
+    client: &impl NativeHandle,
+    group: &str,
+    timeout: Duration,
+) -> Result<Vec<Position>, RDKafkaErrorCode> {
+    let group = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
+    // SAFETY: the name is a C string, copied by the call; no list of partitions means all.
+    let request = unsafe {
+        Owned::new(
+            rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()),
+            rd::rd_kafka_ListConsumerGroupOffsets_destroy,
+        )
+    }
+    .ok_or(RDKafkaErrorCode::Fail)?;
+    let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+    let event = ask(client.handle(), op, timeout, |options, queue| {
+        let mut requests = [request.pointer];
+        // SAFETY: one request, as is said; the call copies it and keeps nothing of ours but the
+        // queue, on which `ask` waits.
+        unsafe {
+            rd::rd_kafka_ListConsumerGroupOffsets(
+                client.handle(),
+                requests.as_mut_ptr(),
+                1,
+                options,
+                queue,
+            );
+        }
+    })?;
+    let mut positions = Vec::new();
+    // SAFETY: as in `describe`: everything read belongs to the event, which lives to the end of this
+    // function; the list's own count bounds its elements.
+    unsafe {
+        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event.pointer);
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::InvalidType);
+        }
+        let mut count = 0;
+        let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
+        for &group in array(groups, count) {
+            let error = rd::rd_kafka_group_result_error(group);
+            if let Some(code) = failure(rd::rd_kafka_error_code(error)) {
+                return Err(code);
+            }
+            let list = rd::rd_kafka_group_result_partitions(group);
+            if list.is_null() {
+                continue;
+            }
+            let length = usize::try_from((*list).cnt).unwrap_or(0);
+            for element in array((*list).elems, length) {
+                if let Some(code) = failure(element.err) {
+                    return Err(code);
+                }
+                positions.push(Position {
+                    topic: text(element.topic),
+                    partition: element.partition,
+                    offset: element.offset,
+                    metadata: array(element.metadata.cast::<u8>(), element.metadata_size).to_vec(),
+                });
+            }
+        }
+    }
+    Ok(positions)
+}
+
+/// A message's headers. The wrapper's own reading panics on a name that is no UTF-8, which any
+/// foreign producer may send; here such a name is read as well as it can be.
+pub(super) fn headers(message: &BorrowedMessage<'_>, buffer: &mut BytesMut) -> Headers {
+    let mut list = ptr::null_mut();
+    // SAFETY: the message is alive for as long as it is borrowed.
+    let code = unsafe { rd::rd_kafka_message_headers(message.ptr(), &raw mut list) };
+    if failure(code).is_some() || list.is_null() {
+        return Headers::new();
+    }
+    let mut index = 0;
+    std::iter::from_fn(|| {
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list belongs to the message; past its end the call says so and sets nothing.
+        // Name and value belong to the list too and are copied before the next call.
+        let (name, value) = unsafe {
+            let code = rd::rd_kafka_header_get_all(
+                list,
+                index,
+                &raw mut name,
+                &raw mut value,
+                &raw mut size,
+            );
+            if failure(code).is_some() || name.is_null() {
+                return None;
+            }
+            (CStr::from_ptr(name), array(value.cast::<u8>(), size))
+        };
+        index += 1;
+        Some((HeaderName::from_name(&name.to_string_lossy()), copy(buffer, value)))
+    })
+    .collect()
+}
+
+/// Bytes as a slice of a buffer that many fields share.
+pub(super) fn copy(buffer: &mut BytesMut, bytes: &[u8]) -> Bytes {
+    buffer.extend_from_slice(bytes);
+    buffer.split().freeze()
+}
+
+/// A client of librdkafka.
+pub(super) trait NativeHandle {
+    /// Its handle, good while it lives.
+    fn handle(&self) -> Handle;
+}
+
+impl<C: rdkafka::ClientContext> NativeHandle for rdkafka::client::Client<C> {
+    fn handle(&self) -> Handle {
+        self.native_ptr()
+    }
+}
+
+/// Sends an admin request and waits for its one event.
+fn ask(
+    handle: Handle,
+    op: rd::rd_kafka_admin_op_t,
+    timeout: Duration,
+    send: impl FnOnce(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+) -> Result<Owned<rd::rd_kafka_event_t>, RDKafkaErrorCode> {
+    let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+    // SAFETY: the handle is that of a living client (callers hold it over this call); options and
+    // queue are made for it, used by this one request, and destroyed after it or its time is over:
+    // an answer that comes later finds the queue disabled, which librdkafka allows.
+    unsafe {
+        let options = Owned::new(
+            rd::rd_kafka_AdminOptions_new(handle, op),
+            rd::rd_kafka_AdminOptions_destroy,
+        )
+        .ok_or(RDKafkaErrorCode::Fail)?;
+        let mut told = [0 as c_char; 128];
+        let set = rd::rd_kafka_AdminOptions_set_request_timeout(
+            options.pointer,
+            millis,
+            told.as_mut_ptr(),
+            told.len(),
+        );
+        if let Some(code) = failure(set) {
+            return Err(code);
+        }
+        let queue = Owned::new(rd::rd_kafka_queue_new(handle), rd::rd_kafka_queue_destroy)
+            .ok_or(RDKafkaErrorCode::Fail)?;
+        send(options.pointer, queue.pointer);
+        let polled = rd::rd_kafka_queue_poll(queue.pointer, millis.saturating_add(500));
+        let event = Owned::new(polled, rd::rd_kafka_event_destroy)
+            .ok_or(RDKafkaErrorCode::OperationTimedOut)?;
+        match failure(rd::rd_kafka_event_error(event.pointer)) {
+            Some(code) => Err(code),
+            None => Ok(event),
+        }
+    }
+}
+
+fn failure(code: rd::rd_kafka_resp_err_t) -> Option<RDKafkaErrorCode> {
+    (code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| code.into())
+}
+
+/// # Safety
+/// `first` is null or the first of `count` elements that outlive the slice.
+unsafe fn array<'a, T>(first: *const T, count: usize) -> &'a [T] {
+    if first.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { slice::from_raw_parts(first, count) }
+}
+
+/// # Safety
+/// `name` is null or a C string.
+unsafe fn text(name: *const c_char) -> String {
+    if name.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+/// # Safety
+/// `id` is null or points to an identity.
+unsafe fn topic_id(id: *const rd::rd_kafka_Uuid_t) -> TopicId {
+    let mut bytes = [0; 16];
+    if !id.is_null() {
+        // SAFETY: the caller's promise; both calls only read.
+        let (most, least) = unsafe {
+            (
+                rd::rd_kafka_Uuid_most_significant_bits(id),
+                rd::rd_kafka_Uuid_least_significant_bits(id),
+            )
+        };
+        bytes[..8].copy_from_slice(&most.to_be_bytes());
+        bytes[8..].copy_from_slice(&least.to_be_bytes());
+    }
+    TopicId::from_bytes(bytes)
+}
+
+/// Raises a fatal error as the broker would, for tests.
+#[cfg(test)]
+pub(super) fn raise_fatal(client: &impl NativeHandle) {
+    let reason = c"raised by a test";
+    let code = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    // SAFETY: the client lives over the call, the reason is a C string that the call copies.
+    unsafe { rd::rd_kafka_test_fatal_error(client.handle(), code, reason.as_ptr()) };
+}
