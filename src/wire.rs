@@ -1,5 +1,5 @@
-//! Settings to ports: the only file that knows backends. `backend.*` chooses one for each port; what
-//! is embedded lies in the data directory.
+//! Settings to ports: the only file that knows backends. Today there is one profile, embedded: a
+//! data directory with a segment log, two SQLite files and the archive.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +10,8 @@ use crate::backends::embedded::{
     Checkpoints, DataDirectory, DirectoryError, DirectoryStore, EmbeddedLog, EmbeddedLogOptions,
     StoreDb, StoreOptions,
 };
-<<<<<<< HEAD
 use crate::ports::{Clock, Error, EventLog, Ports, SystemClock};
 use crate::settings::Settings;
-=======
-use crate::backends::kafka::{KafkaLog, KafkaLogOptions};
-use crate::backends::spill::{DRAINER, SpillLog, SpillOptions};
-use crate::model::{GroupId, Topic};
-use crate::ports::{Clock, Error, EventLog, Kind, Ports, SystemClock};
-use crate::settings::{DurabilityMode, LogBackend, Settings};
->>>>>>> 06f260c (Unfinished, for the next issue: Kafka backend, spill log and topics commands; not built, not part of the tree)
 
 /// How a data directory is opened.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +20,6 @@ pub struct OpenMode {
     pub create: bool,
     /// How long to wait for its owner to go.
     pub lock_wait: Duration,
-    /// Roles will run on it: they may make a directory of their own for what is not embedded, and
-    /// spill events into it.
-    pub serves: bool,
 }
 
 /// Why there are no ports.
@@ -73,37 +62,8 @@ impl From<DirectoryError> for WireError {
 pub struct Wired {
     /// One of each port.
     pub ports: Ports,
-    log: OpenLog,
+    log: Arc<EmbeddedLog>,
     directory: DataDirectory,
-}
-
-/// The log as it must be closed.
-#[derive(Debug)]
-enum OpenLog {
-    Embedded(Arc<EmbeddedLog>),
-    Kafka { log: Arc<KafkaLog>, spill: Option<Arc<SpillLog>> },
-}
-
-impl OpenLog {
-    fn port(&self) -> Arc<dyn EventLog> {
-        match self {
-            Self::Embedded(log) => log.clone(),
-            Self::Kafka { log, spill: None } => log.clone(),
-            Self::Kafka { spill: Some(spill), .. } => spill.clone(),
-        }
-    }
-
-    fn close(&self) {
-        match self {
-            Self::Embedded(log) => log.close(),
-            Self::Kafka { log, spill } => {
-                if let Some(spill) = spill {
-                    spill.close();
-                }
-                log.close();
-            }
-        }
-    }
 }
 
 impl Wired {
@@ -141,9 +101,7 @@ pub fn open_with_clock(
     mode: OpenMode,
     clock: Arc<dyn Clock>,
 ) -> Result<Wired, WireError> {
-    // A role of a cluster makes its own directory; an embedded pipeline has one that `serve` makes.
-    let create = mode.create || (mode.serves && settings.backend.log == LogBackend::Kafka);
-    let directory = DataDirectory::acquire(&settings.data_dir, create, mode.lock_wait)?;
+    let directory = DataDirectory::acquire(&settings.data_dir, mode.create, mode.lock_wait)?;
     let path = directory.path();
     let state = StateDb::open(&path.join("state.db"))?;
     let store_options = StoreOptions {
@@ -156,7 +114,6 @@ pub fn open_with_clock(
     let objects = DirectoryStore::open(&path.join("archive"))?;
     // The store comes first: it owns the worker's group alone, the other keeper owns the rest.
     let keepers: Vec<Arc<dyn Checkpoints>> = vec![store.clone(), state.clone()];
-<<<<<<< HEAD
     let log = Arc::new(EmbeddedLog::open(EmbeddedLogOptions {
         directory: path.join("log"),
         settings: settings.log.clone(),
@@ -167,13 +124,6 @@ pub fn open_with_clock(
         clock: Arc::clone(&clock),
     })?);
     let event_log: Arc<dyn EventLog> = log.clone();
-=======
-    let log = match settings.backend.log {
-        LogBackend::Embedded => OpenLog::Embedded(embedded_log(settings, path, keepers, &clock)?),
-        LogBackend::Kafka => kafka_log(settings, path, mode, &clock)?,
-    };
-    let event_log = log.port();
->>>>>>> 06f260c (Unfinished, for the next issue: Kafka backend, spill log and topics commands; not built, not part of the tree)
     let ports = Ports {
         log: event_log,
         state,
@@ -185,79 +135,6 @@ pub fn open_with_clock(
     Ok(Wired { ports, log, directory })
 }
 
-<<<<<<< HEAD
-=======
-fn embedded_log(
-    settings: &Settings,
-    path: &Path,
-    keepers: Vec<Arc<dyn Checkpoints>>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<EmbeddedLog>, WireError> {
-    Ok(Arc::new(EmbeddedLog::open(EmbeddedLogOptions {
-        directory: path.join("log"),
-        settings: settings.log.clone(),
-        topics: settings.topics.all().into_iter().cloned().collect(),
-        door: settings.topics.raw.clone(),
-        readers: readers(settings),
-        keepers,
-        clock: Arc::clone(clock),
-    })?))
-}
-
-/// Kafka, with a spill log in front of it where a server may accept events: a command that appends
-/// says so when it cannot, and has no directory of its own.
-fn kafka_log(
-    settings: &Settings,
-    path: &Path,
-    mode: OpenMode,
-    clock: &Arc<dyn Clock>,
-) -> Result<OpenLog, WireError> {
-    let log = Arc::new(KafkaLog::open(KafkaLogOptions {
-        settings: settings.kafka.clone(),
-        topics: settings.topics.all().into_iter().cloned().collect(),
-    })?);
-    let replicated = settings.collector.durability == DurabilityMode::Replicated;
-    if !mode.serves || !settings.spill.enabled || replicated {
-        return Ok(OpenLog::Kafka { log, spill: None });
-    }
-    let folder = path.join("spill");
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        let what = format!("cannot make {}", folder.display());
-        Error::new(Kind::Unavailable, what).with_source(error)
-    })?;
-    let raw = settings.topics.raw.clone();
-    let spill = Arc::new(EmbeddedLog::open(EmbeddedLogOptions {
-        directory: folder.join("log"),
-        settings: settings.log.clone(),
-        topics: vec![raw.clone()],
-        door: raw.clone(),
-        readers: vec![(GroupId::new(DRAINER), vec![raw.clone()])],
-        keepers: vec![StateDb::open(&folder.join("cursor.db"))?],
-        clock: Arc::clone(clock),
-    })?);
-    let primary: Arc<dyn EventLog> = log.clone();
-    let options = SpillOptions { primary, spill, raw, settings: settings.spill.clone() };
-    let spill = Some(Arc::new(SpillLog::open(options)?));
-    Ok(OpenLog::Kafka { log, spill })
-}
-
-/// Which groups read which topics, whether they run in this process or not.
-fn readers(settings: &Settings) -> Vec<(GroupId, Vec<Topic>)> {
-    let (groups, topics) = (&settings.groups, &settings.topics);
-    let worker = [&topics.processed, &topics.decisions, &topics.processed_dlq, &topics.raw_dlq];
-    let mut readers = vec![
-        (groups.processor.clone(), vec![topics.raw.clone()]),
-        (groups.worker.clone(), worker.into_iter().cloned().collect()),
-        (groups.retrier.clone(), vec![topics.retry.clone()]),
-    ];
-    if settings.archive.enabled {
-        let archived = vec![topics.raw.clone(), topics.decisions.clone()];
-        readers.push((groups.archiver.clone(), archived));
-    }
-    readers
-}
-
->>>>>>> 06f260c (Unfinished, for the next issue: Kafka backend, spill log and topics commands; not built, not part of the tree)
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,8 +144,8 @@ mod tests {
         Settings { data_dir: directory.join("data"), ..Settings::default() }
     }
 
-    const SERVE: OpenMode = OpenMode { create: true, lock_wait: Duration::ZERO, serves: true };
-    const COMMAND: OpenMode = OpenMode { create: false, lock_wait: Duration::ZERO, serves: false };
+    const SERVE: OpenMode = OpenMode { create: true, lock_wait: Duration::ZERO };
+    const COMMAND: OpenMode = OpenMode { create: false, lock_wait: Duration::ZERO };
 
     #[test]
     fn a_directory_has_one_owner_whose_pid_the_next_is_told() {

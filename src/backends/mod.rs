@@ -2,5 +2,11 @@
 
 pub mod embedded;
 pub mod kafka;
+mod ledger;
 pub mod memory;
+pub mod postgres;
+pub mod redis;
 pub mod spill;
+mod storable;
+mod tally;
+mod uniques;

@@ -16,6 +16,7 @@ use super::context::{Context, Globals};
 use super::dlq::Dlq;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
+use super::migrate::Migrate;
 use super::replay::Replay;
 use super::run::Run;
 use super::send::Send;
@@ -58,6 +59,7 @@ enum Command {
     Verify(Verify),
     Dlq(Dlq),
     Topics(Topics),
+    Migrate(Migrate),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -76,6 +78,7 @@ impl Command {
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
             Self::Topics(parent) => parent.run(context),
+            Self::Migrate(parent) => parent.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context, Cli::command()),
             Self::Man(leaf) => leaf.run(context, Cli::command()),

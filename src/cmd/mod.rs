@@ -14,6 +14,7 @@ pub mod context;
 mod dlq;
 pub mod error;
 mod man;
+mod migrate;
 mod replay;
 mod run;
 mod send;

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod crash;
 mod error;
 mod event_log;
+mod migrations;
 mod object_store;
 mod sink;
 mod state;
@@ -22,6 +23,7 @@ pub use event_log::{
     Appended, Assignment, Consumer, Ensured, EventLog, Fetched, PartitionInfo, Polled, Progress,
     TopicInfo, TopicLayout,
 };
+pub use migrations::{Migration, Migrations};
 pub use object_store::{Created, ObjectMeta, ObjectStore};
 pub use sink::{Applied, Sink, SinkBatch, StoreEvent};
 pub use state::{Candidate, Limits, State, Verdict};

@@ -10,8 +10,10 @@ mod http;
 mod kafka;
 pub mod loader;
 mod process;
+mod postgres;
 mod profiles;
 mod readers;
+mod redis;
 mod secret;
 pub mod seed_variables;
 mod stages;
@@ -31,6 +33,8 @@ pub use kafka::{
     Assignor, Compression, GroupProtocol, Kafka, KafkaTls, Sasl, SaslMechanism, Security, Spill,
 };
 pub use process::{LogFormat, Shutdown, Telemetry};
+pub use postgres::Postgres;
+pub use redis::Redis;
 pub use secret::Secret;
 pub use stages::{Archive, Log, Processor, Retry, Worker};
 pub use topics::{Groups, Topics};
@@ -70,6 +74,10 @@ pub struct Settings {
     pub worker: Worker,
     /// Attempts of events that fail alone.
     pub retry: Retry,
+    /// Redis.
+    pub redis: Redis,
+    /// Postgres.
+    pub postgres: Postgres,
     /// Logs of the process itself.
     pub telemetry: Telemetry,
     /// Draining at the end.
@@ -94,6 +102,8 @@ impl Default for Settings {
             archive: Archive::default(),
             worker: Worker::default(),
             retry: Retry::default(),
+            redis: Redis::default(),
+            postgres: Postgres::default(),
             telemetry: Telemetry::default(),
             shutdown: Shutdown::default(),
         }

@@ -55,6 +55,8 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
     text("MAX_RETRY_ATTEMPTS", "retry.max_attempts"),
     text("ARCHIVE_BATCH_SIZE", "archive.flush_events"),
     text("ARCHIVE_FLUSH_INTERVAL_SEC", "archive.flush_interval"),
+    text("REDIS_ADDR", "redis.addr"),
+    text("DB_URL", "postgres.url"),
     text("LOG_LEVEL", "telemetry.log_level"),
 ];
 
@@ -62,8 +64,7 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
 /// mode does without, or parts that it does not have. They are mentioned, not refused, because the
 /// same environment works elsewhere.
 pub const WITHOUT_EFFECT: &[&str] = &[
-    "REDIS_ADDR",
-    "DB_URL",
+    "KAFKA_BROKERS",
     "CLICKHOUSE_HOST",
     "CLICKHOUSE_PORT",
     "CLICKHOUSE_DATABASE",

@@ -1,5 +1,8 @@
-//! The backends on real servers: `cargo test --features testsuite --test services`. Not part of
-//! `cargo test`, because it needs `scripts/install-servers`; a missing server fails.
+//! The contract suites on the real servers, and what those servers alone can do to a backend:
+//! `cargo test --features testsuite --test services`. Not part of `cargo test`, because it needs
+//! `scripts/install-servers`; a missing server fails.
 
 mod kafka;
+mod postgres;
+mod redis;
 mod servers;

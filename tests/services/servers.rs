@@ -140,6 +140,11 @@ pub fn kafka(folder: &Path) -> Running {
 
 /// In memory; with `append_only`, on disk.
 pub fn redis(folder: &Path, append_only: bool) -> Running {
+    redis_with(folder, append_only, &[])
+}
+
+/// The same with more arguments.
+pub fn redis_with(folder: &Path, append_only: bool, arguments: &'static [&'static str]) -> Running {
     let data = folder.join("redis");
     fs::create_dir_all(&data).unwrap();
     let port = free_port();
@@ -147,7 +152,7 @@ pub fn redis(folder: &Path, append_only: bool) -> Running {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string()]);
         command.args(["--appendonly", if append_only { "yes" } else { "no" }]);
-        command.arg("--dir").arg(&data);
+        command.arg("--dir").arg(&data).args(arguments);
         command
     })
 }

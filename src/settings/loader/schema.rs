@@ -12,7 +12,7 @@ use crate::settings::seed_variables::SEED_VARIABLES;
 const DOCUMENTED: &str = include_str!("../../../config/default.toml");
 
 /// Keys whose values are never shown, and may come from files of their own.
-const SECRETS: &[&str] = &["kafka.sasl.password", "kafka.tls.key_password"];
+const SECRETS: &[&str] = &["kafka.sasl.password", "kafka.tls.key_password", "redis.password", "postgres.url", "postgres.password"];
 
 /// The words that a key may take.
 const CHOICES: &[(&str, &[&str])] = &[

@@ -134,6 +134,8 @@ fn the_seeds_variables_mean_what_they_meant() {
         ("KAFKA_INPUT_TOPIC", "events"),
         ("RATE_LIMIT_RPS", "0.5"),
         ("REDIS_ADDR", "localhost:6379"),
+        ("DB_URL", "postgres://postgres:hunter2@localhost:5432/analytics?sslmode=disable"),
+        ("CLICKHOUSE_HOST", "localhost"),
     ];
     let loaded = home.load(&variables, &[]).unwrap();
     let settings = &loaded.settings;
@@ -143,7 +145,11 @@ fn the_seeds_variables_mean_what_they_meant() {
     assert_eq!(settings.http.body_timeout, Span::from_secs(90));
     assert_eq!(settings.topics.raw.as_str(), "events");
     assert!((settings.collector.rate_limit_rps - 0.5).abs() < f64::EPSILON);
-    assert!(loaded.notes.iter().any(|note| note.contains("REDIS_ADDR")), "{:?}", loaded.notes);
+    assert_eq!(settings.redis.addr, "localhost:6379");
+    let url = settings.postgres.url.as_ref().unwrap();
+    assert!(url.expose().contains("hunter2") && !format!("{settings:?}").contains("hunter2"));
+    let notes = &loaded.notes;
+    assert!(notes.iter().any(|note| note.contains("CLICKHOUSE_HOST")), "{notes:?}");
 }
 
 #[test]

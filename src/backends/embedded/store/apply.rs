@@ -9,9 +9,10 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
-use super::books::Ledger;
-use super::rollup::Rollups;
-use super::text::{OriginText, Stamp, origin as origin_column, plain};
+use super::text::{OriginText, Stamp, origin as origin_column};
+use crate::backends::ledger::Ledger;
+use crate::backends::storable::plain;
+use crate::backends::tally::Rollups;
 use crate::model::{DeadLetter, Decision, EventId, Origin, Outcome, Timestamp};
 use crate::ports::{Applied, SinkBatch, StoreEvent};
 
@@ -66,12 +67,12 @@ pub(super) fn apply(
     for letter in &batch.dead_letters {
         step.dead_letter(letter)?;
     }
-    rollups.write(transaction)?;
+    super::rollup::write(rollups, transaction)?;
     if let Some(group) = &batch.group {
         let positions = batch.progress.iter().map(|p| (&p.assignment.at, p.next));
         super::positions::write(transaction, group, positions)?;
     }
-    step.ledger.write(transaction)
+    super::books::write(&step.ledger, transaction)
 }
 
 /// A batch on its way through the tables.

@@ -8,9 +8,9 @@
 use rusqlite::{Connection, Row, Rows, params};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::rollup::Counts;
 use super::stats::hour_prefix;
 use super::text::{event_id, instant, origin, parsed};
+use crate::backends::tally::Counts;
 use crate::model::{CanonicalEvent, Decision, Origin, Timestamp};
 use crate::ports::{AuditedDecision, AuditedRow, RollupDifference};
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, named_params};
 
 use super::text::{Stamp, count, number};
-use super::uniques::UserSet;
+use crate::backends::uniques::UserSet;
 use crate::ports::{Breakdown, BreakdownRow, TimeRange, Uniques};
 
 /// Most groups of one answer.

@@ -20,7 +20,6 @@ mod schema;
 mod sink;
 mod stats;
 mod text;
-mod uniques;
 
 pub use db::{Options, StoreDb};
 

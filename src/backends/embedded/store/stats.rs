@@ -6,9 +6,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rollup::Counts;
 use super::text::{Stamp, count, instant, number};
-use super::uniques::UserSet;
+use crate::backends::tally::Hour;
 use crate::model::Timestamp;
 use crate::ports::{CampaignHour, CampaignStats, HourStats, Page, TimeRange};
 
@@ -65,37 +64,6 @@ pub(super) fn campaign(
 /// `YYYY-MM-DDTHH` of an instant's text.
 pub(super) fn hour_prefix(created_at: &str) -> &str {
     created_at.get(..13).unwrap_or(created_at)
-}
-
-/// Numbers in the making.
-struct Hour {
-    start: Timestamp,
-    counts: Counts,
-    users: UserSet,
-}
-
-impl Hour {
-    fn new(start: Timestamp, exact_uniques: u64) -> Self {
-        Self { start, counts: Counts::default(), users: UserSet::new(exact_uniques) }
-    }
-
-    fn add(&mut self, event_type: &str, user_id: Option<&str>) {
-        self.counts.add(event_type);
-        if let Some(user_id) = user_id {
-            self.users.add(user_id);
-        }
-    }
-
-    fn stats(self) -> HourStats {
-        HourStats {
-            hour: self.start,
-            impressions: self.counts.impressions,
-            clicks: self.counts.clicks,
-            conversions: self.counts.conversions,
-            total_events: self.counts.events,
-            unique_users: self.users.count(),
-        }
-    }
 }
 
 /// A page of the roll-ups, newest hour first.

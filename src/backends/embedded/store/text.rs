@@ -83,12 +83,6 @@ impl ToSql for OriginText {
     }
 }
 
-/// Text that an operator reads, with NUL replaced: no store keeps it, and a decision or a dead
-/// letter must not fail for its wording.
-pub(super) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.as_bytes().contains(&0) { text.replace('\0', "\u{fffd}").into() } else { text.into() }
-}
-
 pub(super) fn unreadable(column: usize, text: &str, what: &str) -> Error {
     let cause = format!("{text:?} is not {what}");
     Error::FromSqlConversionFailure(column, Type::Text, cause.into())

@@ -13,7 +13,7 @@ const LG_REGISTERS: u8 = 14;
 /// A set of users, kept as 128-bit hashes: among ten million of them, the chance that any two
 /// coincide is under 10^-24.
 #[derive(Debug)]
-pub(super) struct UserSet {
+pub(in crate::backends) struct UserSet {
     limit: u64,
     state: State,
 }
@@ -26,12 +26,12 @@ enum State {
 
 impl UserSet {
     /// A set that is exact up to `limit` users.
-    pub(super) fn new(limit: u64) -> Self {
+    pub(in crate::backends) fn new(limit: u64) -> Self {
         Self { limit, state: State::Exact(HashSet::default()) }
     }
 
     /// Adds a user.
-    pub(super) fn add(&mut self, user: &str) {
+    pub(in crate::backends) fn add(&mut self, user: &str) {
         let user = fingerprint(user);
         match &mut self.state {
             State::Sketch(sketch) => sketch.update(user),
@@ -50,7 +50,7 @@ impl UserSet {
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> Uniques {
+    pub(in crate::backends) fn count(&self) -> Uniques {
         match &self.state {
             State::Exact(users) => Uniques {
                 count: u64::try_from(users.len()).unwrap_or(u64::MAX),

@@ -1,0 +1,121 @@
+//! What failed inside, and what that asks of the caller.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::ports::{Error, Kind};
+
+/// Why work on a connection did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The server said no, or is gone.
+    #[error(transparent)]
+    Sql(#[from] tokio_postgres::Error),
+    /// It took longer than it may.
+    #[error("no end after {0:?}")]
+    TimedOut(Duration),
+    /// A column does not hold what was written there.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl Failure {
+    /// Two transactions got into each other's way: the same work passes when done again.
+    pub(super) fn is_collision(&self) -> bool {
+        self.code().is_some_and(|code| code.starts_with("40"))
+    }
+
+    /// Whether the connection still answers, so that a rollback may clean it.
+    pub(super) fn leaves_connection(&self) -> bool {
+        match self {
+            Self::Sql(error) => error.as_db_error().is_some() && !self.ends_connection(),
+            Self::Unreadable(_) => true,
+            Self::TimedOut(_) => false,
+        }
+    }
+
+    /// The server closes the connection with these: it goes down, or the session was ended.
+    fn ends_connection(&self) -> bool {
+        self.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+    }
+
+    fn code(&self) -> Option<&str> {
+        match self {
+            Self::Sql(error) => error.code().map(SqlState::code),
+            _ => None,
+        }
+    }
+
+    /// What the caller may do. Only what is wrong with the values themselves can never pass; all
+    /// else (no server, no table, no right, no time) passes when somebody mends it.
+    fn kind(&self) -> Kind {
+        match (self, self.code()) {
+            (Self::Unreadable(_), _) => Kind::Corrupt,
+            (_, Some("53100")) => Kind::Full,
+            (_, Some(code)) => kind_of(code),
+            (_, None) => Kind::Unavailable,
+        }
+    }
+
+    /// The port's error: `what` was done on the server at `place`.
+    pub(super) fn told(self, what: &str, place: &str) -> Error {
+        let hint = match self.code() {
+            Some("42P01" | "42703") => " (`evp migrate up` makes its tables)",
+            Some("57014") => " (over its time)",
+            Some("25006") => " (it is read-only)",
+            _ => "",
+        };
+        Error::new(self.kind(), format!("{what} postgres {place}{hint}")).with_source(self)
+    }
+}
+
+/// By the class of an SQLSTATE: 22 data exception, 23 integrity, 54 a limit of the program.
+fn kind_of(code: &str) -> Kind {
+    match code.get(..2) {
+        Some("22" | "23" | "54") => Kind::Data,
+        _ => Kind::Unavailable,
+    }
+}
+
+/// The work within its time; what runs longer is given up, and its connection with it.
+pub(super) async fn bounded<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match limit {
+        None => work.await,
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Failure::TimedOut(limit)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_are_the_events_fault() {
+        let data = ["22021", "22P02", "23502", "54000"];
+        for code in data {
+            assert_eq!(kind_of(code), Kind::Data, "{code}");
+        }
+        let passing =
+            ["08006", "25006", "28P01", "3D000", "40P01", "42P01", "53300", "57014", "57P03"];
+        for code in passing {
+            assert_eq!(kind_of(code), Kind::Unavailable, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up() {
+        let never = std::future::pending::<Result<(), Failure>>();
+        let failure = bounded(Some(Duration::from_millis(3)), never).await.unwrap_err();
+        assert!(!failure.leaves_connection());
+        let error = failure.told("apply a batch to", "db:5432");
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert_eq!(error.chain(), "apply a batch to postgres db:5432: no end after 3ms");
+    }
+}
