@@ -6,7 +6,9 @@ mod ledger;
 pub mod memory;
 pub mod postgres;
 pub mod redis;
+pub mod s3;
 pub mod spill;
 mod storable;
 mod tally;
 mod uniques;
+

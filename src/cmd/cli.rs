@@ -9,11 +9,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::settings::Environment;
 
+use super::archive::Archive;
 use super::blacklist::Blacklist;
 use super::completions::Completions;
 use super::config::Config;
 use super::context::{Context, Globals};
 use super::dlq::Dlq;
+use super::doctor::Doctor;
 use super::error::{CmdResult, Kind};
 use super::man::Man;
 use super::migrate::Migrate;
@@ -60,6 +62,8 @@ enum Command {
     Dlq(Dlq),
     Topics(Topics),
     Migrate(Migrate),
+    Archive(Archive),
+    Doctor(Doctor),
     Config(Config),
     Completions(Completions),
     Man(Man),
@@ -79,6 +83,8 @@ impl Command {
             Self::Dlq(parent) => parent.run(context),
             Self::Topics(parent) => parent.run(context),
             Self::Migrate(parent) => parent.run(context),
+            Self::Archive(parent) => parent.run(context),
+            Self::Doctor(leaf) => leaf.run(context),
             Self::Config(parent) => parent.run(context),
             Self::Completions(leaf) => leaf.run(context, Cli::command()),
             Self::Man(leaf) => leaf.run(context, Cli::command()),

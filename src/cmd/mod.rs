@@ -5,6 +5,7 @@
 //! through [`ui::Ui`]. stdout is data, stderr is talk.
 
 pub mod admin;
+mod archive;
 mod ask;
 mod blacklist;
 pub mod cli;
@@ -12,6 +13,7 @@ mod completions;
 mod config;
 pub mod context;
 mod dlq;
+mod doctor;
 pub mod error;
 mod man;
 mod migrate;

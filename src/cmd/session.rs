@@ -58,7 +58,9 @@ impl Session {
         let settings = context.settings()?;
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(owner) = Owner::find(&settings.data_dir) {
+            if settings.backend.needs_directory()
+                && let Some(owner) = Owner::find(&settings.data_dir)
+            {
                 return Ok(Self(Reach::Remote(owner)));
             }
             match own(Arc::clone(&settings)).await? {
@@ -123,8 +125,8 @@ impl Session {
 
 /// Tries to own the directory. No command but `serve` makes one.
 async fn own(settings: Arc<Settings>) -> Result<Result<Wired, WireError>, CmdError> {
-    let mode = OpenMode { create: false, lock_wait: ATTEMPT };
-    tokio::task::spawn_blocking(move || wire::open(&settings, mode))
+    let mode = OpenMode { create: false, lock_wait: ATTEMPT, instance: None };
+    tokio::task::spawn_blocking(move || wire::open(&settings, &mode))
         .await
         .map_err(|error| CmdError::new(Kind::Bug, error))
 }

@@ -4,9 +4,11 @@
 //! that a server holds, in that server, asked through `admin.sock`. So requests and responses are
 //! plain serialisable values.
 
+pub mod archive;
 pub mod blacklist;
 pub mod books;
 pub mod dead_letters;
+pub mod doctor;
 pub mod replay;
 pub mod send;
 pub mod stats;

@@ -7,6 +7,7 @@ mod clock;
 #[cfg(any(test, feature = "testsuite"))]
 pub mod contract;
 pub mod crash;
+mod doctor;
 mod error;
 mod event_log;
 mod migrations;
@@ -18,6 +19,7 @@ mod store;
 use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
+pub use doctor::{Diagnosis, Doctor, Severity, Symptom, clock_skew};
 pub use error::{Error, Kind, Result};
 pub use event_log::{
     Appended, Assignment, Consumer, Ensured, EventLog, Fetched, PartitionInfo, Polled, Progress,

@@ -125,6 +125,7 @@ impl Feed {
     /// The next step, within `wait`. Errors of the log are waited out.
     pub(super) async fn next(&mut self, max: usize, wait: Duration) -> Result<Step, RoleError> {
         loop {
+            self.voice.step();
             let polled = match self.stash.pop_front() {
                 Some(polled) => Ok(polled),
                 None => self.consumer.poll(max, wait).await,
@@ -212,6 +213,7 @@ impl Feed {
         F: Future<Output = PortResult<T>>,
     {
         loop {
+            self.voice.step();
             match operation().await {
                 Ok(done) => {
                     self.voice.works();
@@ -248,6 +250,7 @@ impl Feed {
         let end = Instant::now() + wait;
         let mut goes_on = true;
         while goes_on && Instant::now() < end {
+            self.voice.step();
             let slice = end.saturating_duration_since(Instant::now()).min(KEEP_ALIVE);
             goes_on = sleep(slice, &self.stop).await;
             match self.consumer.poll(1, Duration::ZERO).await {
@@ -324,6 +327,7 @@ impl Feed {
 
     /// Leaves the group.
     pub(super) async fn close(self) {
+        self.voice.rest();
         if let Err(error) = self.consumer.close().await {
             tracing::warn!(role = %self.role, error = %error.chain(), "leaving the group failed");
         }

@@ -37,6 +37,16 @@ impl Voice {
         Self { role, component, clock, failing: None }
     }
 
+    /// It begins a step; one that does not for long is stuck.
+    pub(super) fn step(&self) {
+        self.component.step();
+    }
+
+    /// It has ended.
+    pub(super) fn rest(&self) {
+        self.component.rest();
+    }
+
     /// It can work.
     pub(super) fn ready(&mut self) {
         self.component.ready(self.clock.now());

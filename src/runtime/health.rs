@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -46,6 +47,8 @@ pub struct Check {
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     checks: Arc<Mutex<BTreeMap<String, Check>>>,
+    /// When each component that works in steps began the last one.
+    steps: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 impl Health {
@@ -89,6 +92,24 @@ impl Health {
         (ready, body)
     }
 
+    /// How this process stands, in one line.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let checks = self.checks();
+        if !checks.values().all(|check| check.condition.is_ready()) {
+            return format!("not ready: {}", first_fault(&checks));
+        }
+        degraded(&checks).map_or_else(|| "ready".to_owned(), |reason| format!("degraded: {reason}"))
+    }
+
+    /// A component that works in steps and has begun none for longer than that.
+    #[must_use]
+    pub fn silent(&self, limit: Duration) -> Option<String> {
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = steps.iter().find(|(_, step)| step.elapsed() > limit);
+        silent.map(|(name, _)| name.clone())
+    }
+
     /// Whether there are components and every one can work.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -130,6 +151,22 @@ impl Component {
         }
     }
 
+    /// Begins a step. A component that never does is not watched.
+    pub fn step(&self) {
+        let mut steps = self.health.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        match steps.get_mut(&self.name) {
+            Some(step) => *step = Instant::now(),
+            None => {
+                steps.insert(self.name.clone(), Instant::now());
+            }
+        }
+    }
+
+    /// Ends its work in steps: silence is no fault from here on.
+    pub fn rest(&self) {
+        self.health.steps.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+
     /// Able to work.
     pub fn ready(&self, now: Timestamp) {
         self.set(Condition::Ready, now);
@@ -167,5 +204,32 @@ mod tests {
         assert!(ready && body.get("checks").is_none());
         assert_eq!(body["degraded"], "worker: slow");
         assert!(health.report(true).1.get("checks").is_some());
+    }
+
+    #[test]
+    fn silence_is_that_of_components_which_work_in_steps() {
+        let now = Timestamp::from_millis_clamped(0);
+        let health = Health::new();
+        let (worker, process) = (health.component("worker", now), health.component("p", now));
+        assert_eq!(health.silent(Duration::ZERO), None);
+        worker.step();
+        while health.silent(Duration::ZERO).is_none() {}
+        assert_eq!(health.silent(Duration::ZERO).as_deref(), Some("worker"));
+        assert_eq!(health.silent(Duration::MAX), None);
+        worker.rest();
+        process.rest();
+        assert_eq!(health.silent(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn one_line_says_how_it_stands() {
+        let now = Timestamp::from_millis_clamped(0);
+        let health = Health::new();
+        let worker = health.component("worker", now);
+        assert_eq!(health.in_words(), "not ready: worker is starting");
+        worker.ready(now);
+        assert_eq!(health.in_words(), "ready");
+        worker.degraded("slow", now);
+        assert_eq!(health.in_words(), "degraded: worker: slow");
     }
 }

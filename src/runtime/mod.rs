@@ -4,5 +4,6 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod shutdown;
+pub mod supervisor;
 pub mod tasks;
 pub mod telemetry;

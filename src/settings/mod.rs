@@ -14,6 +14,7 @@ mod postgres;
 mod profiles;
 mod readers;
 mod redis;
+mod s3;
 mod secret;
 pub mod seed_variables;
 mod stages;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use backend::{Backend, LogBackend};
+pub use backend::{Backend, LogBackend, ObjectBackend, StateBackend, StoreBackend};
 pub use collector::{Collector, DurabilityMode};
 pub use environment::Environment;
 pub use http::{Admin, Compat, Http, Query};
@@ -35,6 +36,7 @@ pub use kafka::{
 pub use process::{LogFormat, Shutdown, Telemetry};
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use s3::S3;
 pub use secret::Secret;
 pub use stages::{Archive, Log, Processor, Retry, Worker};
 pub use topics::{Groups, Topics};
@@ -70,6 +72,8 @@ pub struct Settings {
     pub processor: Processor,
     /// The archive.
     pub archive: Archive,
+    /// The object store of the archive, where that is no directory.
+    pub s3: S3,
     /// Batches into the store.
     pub worker: Worker,
     /// Attempts of events that fail alone.
@@ -100,6 +104,7 @@ impl Default for Settings {
             log: Log::default(),
             processor: Processor::default(),
             archive: Archive::default(),
+            s3: S3::default(),
             worker: Worker::default(),
             retry: Retry::default(),
             redis: Redis::default(),

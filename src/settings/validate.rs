@@ -11,6 +11,7 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
     ranges(settings, &mut faults);
     sizes(settings, &mut faults);
+    object_store(settings, &mut faults);
     names(settings, &mut faults);
     listeners(settings, &mut faults);
     let level = &settings.telemetry.log_level;
@@ -23,7 +24,7 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
 type Faults = Vec<(&'static str, String)>;
 
 fn ranges(settings: &Settings, faults: &mut Faults) {
-    let positive: [(&'static str, u128); 21] = [
+    let positive: [(&'static str, u128); 23] = [
         ("http.max_connections", settings.http.max_connections as u128),
         ("http.max_header_bytes", settings.http.max_header_bytes.0.into()),
         ("http.max_body_bytes", settings.http.max_body_bytes.0.into()),
@@ -44,6 +45,8 @@ fn ranges(settings: &Settings, faults: &mut Faults) {
         ("processor.rules_refresh", settings.processor.rules_refresh.0.as_nanos()),
         ("archive.flush_bytes", settings.archive.flush_bytes.0.into()),
         ("archive.flush_interval", settings.archive.flush_interval.0.as_nanos()),
+        ("s3.timeout", settings.s3.timeout.0.as_nanos()),
+        ("s3.max_object_bytes", settings.s3.max_object_bytes.0.into()),
         ("worker.batch_size", settings.worker.batch_size as u128),
     ];
     for (key, value) in positive {
@@ -94,6 +97,23 @@ fn sizes(settings: &Settings, faults: &mut Faults) {
     if settings.collector.max_in_flight_bytes < body {
         let text = format!("must be at least http.max_body_bytes, {body}");
         faults.push(("collector.max_in_flight_bytes", text));
+    }
+}
+
+fn object_store(settings: &Settings, faults: &mut Faults) {
+    let s3 = &settings.s3;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+    if !(3..=63).contains(&s3.bucket.len()) || !s3.bucket.chars().all(legal) {
+        let text = "must be 3 to 63 lower-case letters, digits, '.' or '-'".to_owned();
+        faults.push(("s3.bucket", text));
+    }
+    let is_used = settings.backend.objects == super::ObjectBackend::S3;
+    if is_used && s3.access_key.is_some() != s3.secret_key.is_some() {
+        let (set, missing) = match s3.access_key {
+            Some(_) => ("s3.access_key", "s3.secret_key"),
+            None => ("s3.secret_key", "s3.access_key"),
+        };
+        faults.push((set, format!("is of no use without {missing}")));
     }
 }
 

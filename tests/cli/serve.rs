@@ -103,6 +103,31 @@ fn a_server_says_where_it_is_and_commands_reach_it() {
 }
 
 #[test]
+fn a_service_manager_is_told_of_start_life_and_end() {
+    let sandbox = Sandbox::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(sandbox.path("notify")).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let path = sandbox.path("notify").display().to_string();
+    let sandbox = sandbox.with("NOTIFY_SOCKET", &path).with("WATCHDOG_USEC", "90000");
+    let server = Server::start(&sandbox, &[]);
+    let mut text = [0; 4096];
+    let mut wait_for = |word: &str| loop {
+        let length = socket.recv(&mut text).unwrap();
+        let said = String::from_utf8_lossy(&text[..length]).into_owned();
+        if said.lines().any(|line| line == word) {
+            return said;
+        }
+    };
+    let ready = wait_for("READY=1");
+    assert!(ready.contains("STATUS="), "{ready}");
+    wait_for("WATCHDOG=1");
+    wait_for("STATUS=ready");
+    server.signal(Signal::TERM);
+    wait_for("STOPPING=1");
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
 fn a_second_owner_is_refused_with_the_firsts_pid() {
     let sandbox = Sandbox::new();
     let server = Server::start(&sandbox, &[]);

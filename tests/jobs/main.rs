@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod archive;
 mod blacklist;
 mod dead_letters;
 mod query;

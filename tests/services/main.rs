@@ -5,4 +5,5 @@
 mod kafka;
 mod postgres;
 mod redis;
+mod s3;
 mod servers;

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod directory;
 mod directory_store;
+mod doctor;
 mod event_log;
 mod log;
 pub mod sqlite;
@@ -12,5 +13,6 @@ mod store;
 pub use checkpoints::Checkpoints;
 pub use directory::{DataDirectory, DirectoryError};
 pub use directory_store::DirectoryStore;
+pub use doctor::DirectoryDoctor;
 pub use event_log::{EmbeddedLog, EmbeddedLogOptions};
 pub use store::{Options as StoreOptions, StoreDb};

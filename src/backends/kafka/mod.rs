@@ -8,6 +8,7 @@
 
 mod config;
 mod consumer;
+mod doctor;
 mod errors;
 mod log;
 mod membership;
@@ -20,4 +21,5 @@ mod reader;
 mod record;
 mod topics;
 
+pub use doctor::KafkaDoctor;
 pub use log::{KafkaLog, KafkaLogOptions};

@@ -11,6 +11,7 @@ mod audit;
 mod breakdown;
 mod connect;
 mod dead_letters;
+mod doctor;
 mod failure;
 mod known;
 mod lookup;
@@ -25,5 +26,6 @@ mod tls;
 mod values;
 mod writes;
 
+pub use doctor::PostgresDoctor;
 pub use migrations::PostgresMigrations;
 pub use store::{Options, PostgresStore};

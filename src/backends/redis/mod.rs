@@ -14,8 +14,10 @@
 //! `appendonly` makes them, and marks that it loses cause work, never loss.
 
 mod connection;
+mod doctor;
 mod judge;
 mod rules;
 mod state;
 
+pub use doctor::RedisDoctor;
 pub use state::RedisState;

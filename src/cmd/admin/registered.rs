@@ -1,5 +1,6 @@
 //! Every job that a running server does for a command.
 
+use crate::jobs::archive::Archive;
 use crate::jobs::blacklist::Blacklist;
 use crate::jobs::books::Books;
 use crate::jobs::dead_letters::DeadLetters;
@@ -15,6 +16,7 @@ use super::JobRoutes;
 /// Adds a route a job.
 pub(super) fn registered(routes: JobRoutes) -> JobRoutes {
     routes
+        .add::<Archive>()
         .add::<Blacklist>()
         .add::<Books>()
         .add::<DeadLetters>()

@@ -12,7 +12,6 @@ use crate::cmd::error::{CmdError, Kind};
 use crate::model::Timestamp;
 use crate::roles::Role;
 use crate::roles::launch::RoleSet;
-use crate::wire::Wired;
 
 use super::Plan;
 use super::sockets::AdminSockets;
@@ -37,8 +36,13 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn of(set: &RoleSet, plan: &Plan, sockets: &AdminSockets, wired: &Wired) -> Self {
-        let directory = wired.directory();
+    pub(super) fn of(
+        set: &RoleSet,
+        plan: &Plan,
+        sockets: &AdminSockets,
+        directory: &Path,
+        started_at: Timestamp,
+    ) -> Self {
         let addresses = set.addresses();
         let mut roles = set.roles();
         // On the collector's port the query role has no task of its own, but it answers.
@@ -49,7 +53,7 @@ impl Listening {
         Self {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
-            started_at: wired.ports.clock.now(),
+            started_at,
             roles: roles.iter().copied().map(Role::as_str).collect(),
             data_dir: directory.canonicalize().unwrap_or_else(|_| directory.to_owned()),
             http: of(Role::Collector),

@@ -12,9 +12,9 @@ use crate::roles::launch::RoleSet;
 use crate::roles::{Role, RoleDeps, RoleError};
 use crate::runtime::health::Health;
 use crate::runtime::shutdown::CancellationToken;
-use crate::runtime::telemetry;
+use crate::runtime::{supervisor, telemetry};
 use crate::settings::Settings;
-use crate::wire::{self, OpenMode, Wired};
+use crate::wire::{self, Instance, OpenMode, Wired};
 
 use super::admin::{Owner, Vitals};
 use super::context::{Context, Flag};
@@ -67,6 +67,14 @@ impl Plan {
         flags
     }
 
+    /// What this process is called among those that share a data directory.
+    fn instance(&self) -> Instance {
+        let names: Vec<&str> = self.roles.iter().map(|role| role.as_str()).collect();
+        let is_all = names.len() == Role::ALL.len();
+        let name = if is_all { "all".to_owned() } else { names.join("-") };
+        Instance { name, collects: self.roles.contains(&Role::Collector) }
+    }
+
     /// The role whose port the admin listener takes: the first of them as the contract lists them.
     fn admin_role(&self) -> Role {
         let by_port = self.roles.iter().copied().min_by_key(|role| role.admin_port());
@@ -92,20 +100,20 @@ pub(super) fn run(context: &Context, plan: &Plan) -> CmdResult {
     context.start_logs(&settings.telemetry, &settings.telemetry.log_level)?;
     context.tell_notes(loaded);
     context.block_on(async |shutdown| {
-        let wired = open(&settings, plan.create).await?;
+        let wired = open(&settings, plan).await?;
         let ended = serve(context, plan, &settings, &wired, shutdown).await;
         close(wired).await;
         ended.map(|()| Finish::Done)
     })
 }
 
-async fn open(settings: &Arc<Settings>, create: bool) -> Result<Wired, CmdError> {
+async fn open(settings: &Arc<Settings>, plan: &Plan) -> Result<Wired, CmdError> {
     let settings = Arc::clone(settings);
     // A command ends soon and is waited for; a server does not.
     let served = Owner::find(&settings.data_dir).is_some();
     let lock_wait = if served { Duration::ZERO } else { LOCK_WAIT };
-    let mode = OpenMode { create, lock_wait };
-    let opened = tokio::task::spawn_blocking(move || wire::open(&settings, mode)).await;
+    let mode = OpenMode { create: plan.create, lock_wait, instance: Some(plan.instance()) };
+    let opened = tokio::task::spawn_blocking(move || wire::open(&settings, &mode)).await;
     opened.map_err(|error| CmdError::new(Kind::Bug, error))?.map_err(CmdError::from)
 }
 
@@ -129,14 +137,17 @@ async fn serve(
     let deps =
         RoleDeps { ports: ports.clone(), settings: Arc::clone(settings), health: health.clone() };
     let set = RoleSet::build(&plan.roles, &deps).map_err(with_hint)?;
-    let sockets = AdminSockets::bind(context, settings, plan.admin_role(), wired.directory())?;
-    let listening = Listening::of(&set, plan, &sockets, wired);
-    listening.write(wired.directory())?;
+    let folder = wired.directory().unwrap_or(&settings.data_dir);
+    let sockets = AdminSockets::bind(context, settings, plan.admin_role(), folder)?;
+    let listening = Listening::of(&set, plan, &sockets, folder, ports.clock.now());
+    listening.write(folder)?;
     listening.tell(context)?;
     let jobs = JobContext { ports: ports.clone(), settings: Arc::clone(settings) };
-    let serving = sockets.serve(settings, Vitals { health, metrics }, jobs, &shutdown);
+    let vitals = Vitals { health: health.clone(), metrics };
+    let serving = sockets.serve(settings, vitals, jobs, &shutdown);
 
     process.ready(ports.clock.now());
+    let told = supervisor::start(health, shutdown.clone(), settings.shutdown.grace.0);
     let run = set.run(shutdown.clone());
     let draining = async {
         shutdown.cancelled().await;
@@ -150,7 +161,8 @@ async fn serve(
     // Where a role ended on its own nobody has cancelled it yet: jobs and upkeep end with it.
     shutdown.cancel();
     serving.stop().await;
-    tidy(wired.directory());
+    told.abort();
+    tidy(folder);
     ended.map_err(CmdError::from)
 }
 

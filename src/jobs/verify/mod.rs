@@ -13,8 +13,8 @@ mod confirm;
 mod digest;
 mod join;
 mod outcomes;
-mod ranges;
-mod report;
+pub(super) mod ranges;
+pub(super) mod report;
 mod scan;
 mod sorter;
 

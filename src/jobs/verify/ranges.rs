@@ -19,17 +19,17 @@ struct Range {
 
 /// The ranges of the archive objects of one topic.
 #[derive(Debug, Default)]
-pub(super) struct Ranges(BTreeMap<Partition, Vec<Range>>);
+pub(in crate::jobs) struct Ranges(BTreeMap<Partition, Vec<Range>>);
 
 impl Ranges {
-    pub(super) fn add(&mut self, key: &str, footer: &Footer, says_last: bool) {
+    pub(in crate::jobs) fn add(&mut self, key: &str, footer: &Footer, says_last: bool) {
         let (first, last) = (footer.first, footer.last);
         let range = Range { first, last, key: key.to_owned(), says_last };
         self.0.entry(footer.partition).or_default().push(range);
     }
 
     /// Compares with where the archiver stands: everything below must be covered once.
-    pub(super) fn check(
+    pub(in crate::jobs) fn check(
         mut self,
         topic: &str,
         committed: &[(Partition, Offset)],

@@ -89,7 +89,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
+    pub(in crate::jobs) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             origin: None,
@@ -107,11 +107,16 @@ impl Finding {
         Self { origin: Some(origin), event_id, ..self }
     }
 
-    pub(super) fn of_object(self, key: &str) -> Self {
+    pub(in crate::jobs) fn of_object(self, key: &str) -> Self {
         Self { object: Some(key.to_owned()), ..self }
     }
 
-    pub(super) fn of_range(self, partition: Partition, first: Offset, last: Offset) -> Self {
+    pub(in crate::jobs) fn of_range(
+        self,
+        partition: Partition,
+        first: Offset,
+        last: Offset,
+    ) -> Self {
         Self { partition: Some(partition), first: Some(first), last: Some(last), ..self }
     }
 }
@@ -184,18 +189,18 @@ pub struct VerifyReport {
 
 /// Collects findings: all are counted, the first ones kept.
 #[derive(Debug)]
-pub(super) struct Findings {
-    pub(super) totals: BTreeMap<FindingKind, u64>,
-    pub(super) kept: Vec<Finding>,
+pub(in crate::jobs) struct Findings {
+    pub(in crate::jobs) totals: BTreeMap<FindingKind, u64>,
+    pub(in crate::jobs) kept: Vec<Finding>,
     limit: usize,
 }
 
 impl Findings {
-    pub(super) const fn new(limit: usize) -> Self {
+    pub(in crate::jobs) const fn new(limit: usize) -> Self {
         Self { totals: BTreeMap::new(), kept: Vec::new(), limit }
     }
 
-    pub(super) fn add(&mut self, finding: Finding) {
+    pub(in crate::jobs) fn add(&mut self, finding: Finding) {
         *self.totals.entry(finding.kind).or_default() += 1;
         if self.kept.len() < self.limit {
             self.kept.push(finding);
@@ -215,7 +220,7 @@ impl Findings {
         self.totals.retain(|_, total| *total > 0);
     }
 
-    pub(super) fn total(&self) -> u64 {
+    pub(in crate::jobs) fn total(&self) -> u64 {
         self.totals.values().sum()
     }
 }

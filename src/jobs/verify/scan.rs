@@ -9,9 +9,7 @@ use super::ranges::Ranges;
 use super::report::{Finding, FindingKind, Findings, SourceCounts};
 use super::sorter::{Found, Sorter};
 use crate::model::{HeaderName, Offset, Topic, TopicId, TopicPartition};
-use crate::pipeline::archive_format::{
-    ArchiveError, Footer, Kind, SegmentKey, SegmentReader, parse_key,
-};
+use crate::pipeline::archive_format::{Footer, Kind, SegmentKey, SegmentReader, parse_key};
 use crate::ports;
 use crate::runtime::shutdown::CancellationToken;
 
@@ -181,7 +179,7 @@ impl Scan {
         let mut reader = match SegmentReader::open(content) {
             Ok(reader) => reader,
             Err(error) => {
-                self.damaged(key, parsed, &chain(&error));
+                self.damaged(key, parsed, &error.chain());
                 return Ok(None);
             }
         };
@@ -217,7 +215,7 @@ impl Scan {
                     }
                 }
                 Err(error) => {
-                    self.damaged(key, parsed, &chain(&error));
+                    self.damaged(key, parsed, &error.chain());
                     return Ok(None);
                 }
             }
@@ -233,18 +231,6 @@ impl Scan {
             ..finding.of_range(parsed.partition, parsed.first, last)
         });
     }
-}
-
-fn chain(error: &ArchiveError) -> String {
-    use std::error::Error;
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 async fn committed(

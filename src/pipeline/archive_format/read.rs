@@ -59,6 +59,12 @@ impl SegmentReader {
         &self.footer
     }
 
+    /// The text of the line read last, as it is stored, without its line feed.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer)
+    }
+
     fn read_line(&mut self) -> Result<Option<ConsumedRecord>, ArchiveError> {
         self.buffer.clear();
         let read = (&mut self.lines)

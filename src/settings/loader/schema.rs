@@ -12,11 +12,22 @@ use crate::settings::seed_variables::SEED_VARIABLES;
 const DOCUMENTED: &str = include_str!("../../../config/default.toml");
 
 /// Keys whose values are never shown, and may come from files of their own.
-const SECRETS: &[&str] = &["kafka.sasl.password", "kafka.tls.key_password", "redis.password", "postgres.url", "postgres.password"];
+const SECRETS: &[&str] = &[
+    "kafka.sasl.password",
+    "kafka.tls.key_password",
+    "redis.password",
+    "postgres.url",
+    "postgres.password",
+    "s3.secret_key",
+    "s3.session_token",
+];
 
 /// The words that a key may take.
 const CHOICES: &[(&str, &[&str])] = &[
     ("backend.log", &["embedded", "kafka"]),
+    ("backend.state", &["embedded", "redis"]),
+    ("backend.objects", &["directory", "s3"]),
+    ("backend.store", &["embedded", "postgres"]),
     ("kafka.compression", &["none", "gzip", "snappy", "lz4", "zstd"]),
     ("kafka.group_protocol", &["classic", "consumer"]),
     ("kafka.assignor", &["range", "roundrobin", "cooperative-sticky"]),

@@ -1,0 +1,67 @@
+//! Speaking to a service manager (systemd's sd_notify): started, how it stands, alive, stopping.
+//! Without one nothing is said.
+//!
+//! Alive means that work moves: a component that has gone silent is not covered up by a timer that
+//! ticks on. One that waits for a dependency says so and is not silent.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::task::JoinHandle;
+
+use super::health::Health;
+use super::shutdown::CancellationToken;
+use super::tasks;
+
+/// How often it is said how this process stands.
+const TELL: Duration = Duration::from_secs(5);
+
+/// Silence of a component after which the process counts as stuck. Above the longest that one step
+/// may take by the time limits of its dependencies.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// Says that this process has started, and from then on how it stands, until the task is aborted.
+/// `drain` is how long it may take to end once told to.
+#[must_use = "abort it when the process has drained"]
+pub fn start(health: Health, shutdown: CancellationToken, drain: Duration) -> JoinHandle<()> {
+    tasks::spawn("supervisor", speak(health, shutdown, drain))
+}
+
+async fn speak(health: Health, shutdown: CancellationToken, drain: Duration) {
+    say(&[NotifyState::Ready, NotifyState::Status(&health.in_words())]);
+    let watchdog = sd_notify::watchdog_enabled();
+    // Three times within the limit: one may come late.
+    let every = watchdog.map_or(TELL, |limit| TELL.min(limit / 3)).max(Duration::from_millis(10));
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = shutdown.cancelled() => break,
+        }
+        let words = health.in_words();
+        match health.silent(SILENCE) {
+            None => say(&[NotifyState::Status(&words), NotifyState::Watchdog]),
+            Some(name) => {
+                let words = format!("{name} is stuck: no step for {} s", SILENCE.as_secs());
+                tracing::error!(component = name, "stuck: the service manager is not told alive");
+                say(&[NotifyState::Status(&words)]);
+            }
+        }
+    }
+    let limit = u32::try_from(drain.as_micros()).unwrap_or(u32::MAX).saturating_add(10_000_000);
+    say(&[
+        NotifyState::Stopping,
+        NotifyState::Status("draining"),
+        NotifyState::ExtendTimeoutUsec(limit),
+    ]);
+    loop {
+        // Draining is bounded by its own time limit.
+        say(&[NotifyState::Watchdog]);
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn say(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager does not listen");
+    }
+}
