@@ -30,8 +30,8 @@ async fn main() {
     if std::env::var_os("LIMIT").is_some() {
         settings.processor.ip_rate_limit_per_min = 1_000_000;
     }
-    let mode = OpenMode { create: true, lock_wait: Duration::ZERO };
-    let wired = wire::open(&settings, mode).unwrap();
+    let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
+    let wired = wire::open(&settings, &mode).unwrap();
     let deps = RoleDeps {
         ports: wired.ports.clone(),
         settings: Arc::new(settings),

@@ -161,7 +161,8 @@ pub fn open_with_clock(
     clock: Arc<dyn Clock>,
 ) -> Result<Wired, WireError> {
     let directory = directory(settings, mode)?;
-    let wiring = Wiring { settings, clock: &clock, folder: directory.as_ref().map(|own| own.path()) };
+    let wiring =
+        Wiring { settings, clock: &clock, folder: directory.as_ref().map(|own| own.path()) };
     let mut keepers: Vec<Arc<dyn Checkpoints>> = Vec::new();
     // The store comes first: it owns the worker's group alone, the other keeper owns the rest.
     let (sink, store) = wiring.store(&mut keepers)?;
@@ -209,7 +210,9 @@ struct Wiring<'s> {
 impl Wiring<'_> {
     /// A place in this process's directory.
     fn place(&self, name: &str) -> Result<PathBuf, WireError> {
-        let folder = self.folder.ok_or_else(|| WireError::Missing(self.settings.data_dir.display().to_string()))?;
+        let folder = self
+            .folder
+            .ok_or_else(|| WireError::Missing(self.settings.data_dir.display().to_string()))?;
         Ok(folder.join(name))
     }
 
@@ -237,10 +240,7 @@ impl Wiring<'_> {
     }
 
     /// The state. An embedded log keeps positions in `state.db` whoever judges.
-    fn state(
-        &self,
-        keepers: &mut Vec<Arc<dyn Checkpoints>>,
-    ) -> Result<Arc<dyn State>, WireError> {
+    fn state(&self, keepers: &mut Vec<Arc<dyn Checkpoints>>) -> Result<Arc<dyn State>, WireError> {
         let backend = self.settings.backend;
         let is_embedded = backend.state == StateBackend::Embedded;
         let embedded = if is_embedded || backend.log == LogBackend::Embedded {
@@ -258,7 +258,9 @@ impl Wiring<'_> {
 
     fn objects(&self) -> Result<Arc<dyn ObjectStore>, WireError> {
         match self.settings.backend.objects {
-            ObjectBackend::Directory => Ok(Arc::new(DirectoryStore::open(&self.place("archive")?)?)),
+            ObjectBackend::Directory => {
+                Ok(Arc::new(DirectoryStore::open(&self.place("archive")?)?))
+            }
             ObjectBackend::S3 => Ok(Arc::new(S3Store::new(&self.settings.s3)?)),
         }
     }
@@ -357,10 +359,8 @@ mod tests {
         Settings { data_dir: directory.join("data"), ..Settings::default() }
     }
 
-    const SERVE: OpenMode =
-        OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
-    const COMMAND: OpenMode =
-        OpenMode { create: false, lock_wait: Duration::ZERO, instance: None };
+    const SERVE: OpenMode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
+    const COMMAND: OpenMode = OpenMode { create: false, lock_wait: Duration::ZERO, instance: None };
 
     #[test]
     fn a_directory_has_one_owner_whose_pid_the_next_is_told() {

@@ -67,8 +67,8 @@ async fn embedded(end: CancellationToken) -> Result<()> {
     let directory = tempfile::tempdir_in(".")?;
     let mut settings = settings();
     settings.data_dir = directory.path().to_owned();
-    let mode = OpenMode { create: true, lock_wait: Duration::ZERO };
-    let wired = wire::open(&settings, mode).map_err(Error::other)?;
+    let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
+    let wired = wire::open(&settings, &mode).map_err(Error::other)?;
     let ended = collector(wired.ports.clone(), Arc::new(settings), end).await;
     wired.close();
     ended

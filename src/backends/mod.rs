@@ -11,4 +11,3 @@ pub mod spill;
 mod storable;
 mod tally;
 mod uniques;
-

@@ -9,8 +9,8 @@ mod environment;
 mod http;
 mod kafka;
 pub mod loader;
-mod process;
 mod postgres;
+mod process;
 mod profiles;
 mod readers;
 mod redis;
@@ -33,8 +33,8 @@ pub use http::{Admin, Compat, Http, Query};
 pub use kafka::{
     Assignor, Compression, GroupProtocol, Kafka, KafkaTls, Sasl, SaslMechanism, Security, Spill,
 };
-pub use process::{LogFormat, Shutdown, Telemetry};
 pub use postgres::Postgres;
+pub use process::{LogFormat, Shutdown, Telemetry};
 pub use redis::Redis;
 pub use s3::S3;
 pub use secret::Secret;

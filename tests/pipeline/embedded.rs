@@ -19,9 +19,9 @@ fn settings(directory: &Path) -> Settings {
 /// Opens the directory, as often as it is closed.
 async fn open(settings: &Settings) -> (Wired, Sandbox) {
     let clock = TestClock::at_start();
-    let mode = OpenMode { create: true, lock_wait: Duration::from_secs(10) };
+    let mode = OpenMode { create: true, lock_wait: Duration::from_secs(10), instance: None };
     let (wanted, port_clock): (_, Arc<dyn Clock>) = (settings.clone(), clock.clone());
-    let open = move || wire::open_with_clock(&wanted, mode, port_clock).unwrap();
+    let open = move || wire::open_with_clock(&wanted, &mode, port_clock).unwrap();
     let wired = tokio::task::spawn_blocking(open).await.unwrap();
     let sandbox = Sandbox::on(settings.clone(), wired.ports.clone(), clock);
     (wired, sandbox)

@@ -12,7 +12,7 @@ use evp::model::{
 use evp::ports::contract::event_log::{Harness, event_log_contract, topics};
 use evp::ports::{Assignment, Consumer, EventLog, Polled, Progress};
 use evp::settings::Kafka;
-use evp::wire::OpenMode;
+use evp::wire::{Instance, OpenMode};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -359,8 +359,9 @@ async fn events_are_spilled_while_the_broker_is_gone_and_carried_over_when_it_is
     settings.kafka.partitions = 1;
     let raw = settings.topics.raw.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let mode = OpenMode { create: true, lock_wait: Duration::ZERO, serves: true };
-        evp::wire::open(&settings, mode).unwrap()
+        let instance = Some(Instance { name: "collector".to_owned(), collects: true });
+        let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance };
+        evp::wire::open(&settings, &mode).unwrap()
     });
     let wired = opened.await.unwrap();
     let log = Arc::clone(&wired.ports.log);

@@ -150,7 +150,7 @@ async fn many_workers_on_the_same_events_leave_one_outcome_each_and_exact_books(
         workers.spawn(async move {
             let mut dice = Dice(worker);
             for round in 0..40 {
-                store.apply(&contested(&mut dice, round)).await.unwrap();
+                store.apply(&Arc::new(contested(&mut dice, round))).await.unwrap();
             }
         });
     }
@@ -180,7 +180,7 @@ async fn an_outage_is_unavailable_and_ends_by_itself_without_a_second_row() {
         ..fresh(&server).await
     };
     let store = open(&settings);
-    let batch = rows((0..500).map(|n| event(&format!("e-{n}"), n)));
+    let batch = Arc::new(rows((0..500).map(|n| event(&format!("e-{n}"), n))));
     store.apply(&batch).await.unwrap();
     let fails = async |why: &str| {
         let failed = store.apply(&batch).await.map_err(|error| error.kind());
@@ -206,7 +206,8 @@ async fn an_outage_is_unavailable_and_ends_by_itself_without_a_second_row() {
     works("after its sessions were ended").await;
     // A lock held elsewhere is waited for no longer than a statement may take.
     let held = "BEGIN; SELECT pg_advisory_lock(7311146946973985651); SELECT pg_sleep(8)";
-    let holder = sql(&server, &database(&settings), held);
+    let name = database(&settings);
+    let holder = sql(&server, &name, held);
     let waits = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         fails("locked out").await;

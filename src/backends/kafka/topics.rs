@@ -20,7 +20,7 @@ use crate::ports::{Ensured, Kind, Result, TopicLayout};
 use crate::settings::Kafka;
 
 /// A client that changes topics.
-fn admin(settings: &Kafka) -> Result<AdminClient<DefaultClientContext>> {
+pub(super) fn admin(settings: &Kafka) -> Result<AdminClient<DefaultClientContext>> {
     AdminClient::from_config(&config::asking(settings))
         .map_err(|error| errors::wrapped("cannot start a client", error))
 }
@@ -94,7 +94,7 @@ pub(super) async fn layout(
     }))
 }
 
-async fn entries(
+pub(super) async fn entries(
     client: &AdminClient<DefaultClientContext>,
     settings: &Kafka,
     topic: &Topic,

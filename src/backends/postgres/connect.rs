@@ -1,6 +1,7 @@
 //! Settings to one connection: the URL with all that libpq allows in `sslmode`, and what every
 //! session is told first.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ pub(super) struct Server {
     session: String,
     /// Host, port and database, for messages.
     pub(super) place: String,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl Server {

@@ -1,5 +1,6 @@
 //! The writing side of the port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ impl Sink for PostgresStore {
         Ok(())
     }
 
-    async fn apply(&self, batch: &SinkBatch) -> Result<Applied> {
+    async fn apply(&self, batch: &Arc<SinkBatch>) -> Result<Applied> {
         check(batch)?;
         if batch.events.is_empty() && batch.decisions.is_empty() && batch.dead_letters.is_empty() {
             return Ok(Applied::default());

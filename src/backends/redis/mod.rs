@@ -7,7 +7,7 @@
 //! | `ip_blacklist` | set of blocked addresses; `SADD` and `SREM` by hand are rules like any other |
 //! | `ip_blacklist:rules` | hash: reason, author, times of a rule, and networks |
 //! | `ip_blacklist:ended` | hash: rules that ended and still hold for events received before |
-//! | `evp:jobs`, `evp:counters` | hashes of jobs' states and counters |
+//! | `evp:jobs` | hash of jobs' states |
 //!
 //! One script judges a batch, so that no other client comes between. Its keys lie anywhere, so a
 //! Redis Cluster is refused. Redis keeps what it is told to keep: rules are as durable as its own

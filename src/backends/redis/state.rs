@@ -15,7 +15,6 @@ use crate::ports::{Candidate, Clock, Limits, Result, State, Verdict, crash};
 use crate::settings::Redis;
 
 const JOBS: &str = "evp:jobs";
-const COUNTERS: &str = "evp:counters";
 const CHECK: &str = "evp:check";
 
 /// State on a Redis server.
@@ -91,18 +90,6 @@ impl State for RedisState {
             None => self.link.run(what, cmd("HDEL").arg(JOBS).arg(key)).await?,
         };
         Ok(())
-    }
-
-    async fn count(&self, name: &str, by: u64) -> Result<()> {
-        let command = cmd("HINCRBY").arg(COUNTERS).arg(name).arg(by).to_owned();
-        let _now: i64 = self.link.run("count in", &command).await?;
-        Ok(())
-    }
-
-    async fn counter(&self, name: &str) -> Result<u64> {
-        let count: Option<u64> =
-            self.link.run("read a counter in", cmd("HGET").arg(COUNTERS).arg(name)).await?;
-        Ok(count.unwrap_or(0))
     }
 
     /// Writes, since a Redis that is read-only, full or unable to save still answers reads.

@@ -14,6 +14,9 @@ use super::listing::Listing;
 use crate::ports::{Created, Error, Kind, ObjectMeta, ObjectStore, Result};
 use crate::settings::S3;
 
+/// What a request to the store came to.
+type Tried<T> = std::result::Result<T, Failure>;
+
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
@@ -59,9 +62,9 @@ impl S3Store {
     }
 
     /// Repeats a request whose failure may pass.
-    async fn patiently<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T, Failure>
+    async fn patiently<T, F>(&self, mut request: impl FnMut() -> F) -> Tried<T>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Tried<T>>,
     {
         let mut wait = FIRST_WAIT;
         for _ in 0..self.retries {
@@ -78,7 +81,7 @@ impl S3Store {
     }
 
     /// Makes the bucket where it is missing and tries what the store does with a taken key; once.
-    pub(super) async fn ready(&self) -> Result<(), Failure> {
+    pub(super) async fn ready(&self) -> Tried<()> {
         if self.conditions.load(Ordering::Acquire) != UNKNOWN {
             return Ok(());
         }
@@ -109,7 +112,7 @@ impl S3Store {
         self.create_bucket && self.conditions.load(Ordering::Acquire) == UNKNOWN
     }
 
-    async fn probe(&self) -> Result<u8, Failure> {
+    async fn probe(&self) -> Tried<u8> {
         let content = Bytes::from_static(b"whether a taken key is refused\n");
         match self.client.put(PROBE, &content, true).await {
             Ok(Put::Taken) => return Ok(CREATE_ONLY),

@@ -67,8 +67,8 @@ fn serving() -> Serving {
     let directory = tempfile::tempdir().unwrap();
     let data_dir = directory.path().join("d");
     let settings = Settings { data_dir: data_dir.clone(), ..Settings::default() };
-    let mode = OpenMode { create: true, lock_wait: Duration::ZERO };
-    let wired = wire::open(&settings, mode).unwrap();
+    let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
+    let wired = wire::open(&settings, &mode).unwrap();
     let limits = Limits::of(&settings.http, Duration::from_secs(1));
     let context = JobContext { ports: wired.ports.clone(), settings: Arc::new(settings) };
     let router = router_of(context, CancellationToken::new(), super::jobs::JobRoutes::add::<Probe>);

@@ -38,8 +38,9 @@ impl Gaps {
     }
 
     fn add(&mut self, first: Offset, last: Offset) {
+        let is_full = self.ranges.len() >= MAX_GAPS;
         match self.ranges.last_mut() {
-            Some(range) if self.ranges.len() >= MAX_GAPS => range.1 = last,
+            Some(range) if is_full => range.1 = last,
             _ => self.ranges.push((first, last)),
         }
     }

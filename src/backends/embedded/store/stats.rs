@@ -8,7 +8,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::text::{Stamp, count, instant, number};
 use crate::backends::tally::Hour;
-use crate::model::Timestamp;
 use crate::ports::{CampaignHour, CampaignStats, HourStats, Page, TimeRange};
 
 /// A campaign's numbers; `None` where it has no row at all.
