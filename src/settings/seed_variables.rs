@@ -77,7 +77,6 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
 /// mode does without, or parts that it does not have. They are mentioned, not refused, because the
 /// same environment works elsewhere.
 pub const WITHOUT_EFFECT: &[&str] = &[
-    "KAFKA_BROKERS",
     "CLICKHOUSE_HOST",
     "CLICKHOUSE_PORT",
     "CLICKHOUSE_DATABASE",
