@@ -162,7 +162,7 @@ pub fn open_with_clock(
 ) -> Result<Wired, WireError> {
     let directory = directory(settings, mode)?;
     let wiring =
-        Wiring { settings, clock: &clock, folder: directory.as_ref().map(|own| own.path()) };
+        Wiring { settings, clock: &clock, folder: directory.as_ref().map(DataDirectory::path) };
     let mut keepers: Vec<Arc<dyn Checkpoints>> = Vec::new();
     // The store comes first: it owns the worker's group alone, the other keeper owns the rest.
     let (sink, store) = wiring.store(&mut keepers)?;
@@ -200,6 +200,12 @@ fn directory(settings: &Settings, mode: &OpenMode) -> Result<Option<DataDirector
     Ok(Some(DataDirectory::acquire(&first, true, mode.lock_wait)?))
 }
 
+/// One store, as it is written and as it is read.
+type BothSides = (Arc<dyn Sink>, Arc<dyn Store>);
+
+/// A dependency's name, and who looks at it.
+pub type NamedDoctor = (String, Arc<dyn Doctor>);
+
 /// What every port is made from.
 struct Wiring<'s> {
     settings: &'s Settings,
@@ -216,10 +222,7 @@ impl Wiring<'_> {
         Ok(folder.join(name))
     }
 
-    fn store(
-        &self,
-        keepers: &mut Vec<Arc<dyn Checkpoints>>,
-    ) -> Result<(Arc<dyn Sink>, Arc<dyn Store>), WireError> {
+    fn store(&self, keepers: &mut Vec<Arc<dyn Checkpoints>>) -> Result<BothSides, WireError> {
         let (settings, clock) = (self.settings, Arc::clone(self.clock));
         let exact_uniques = settings.query.exact_uniques;
         let query_timeout = settings.query.timeout.0;
@@ -329,9 +332,9 @@ pub fn migrations(settings: &Settings) -> ports::Result<Arc<dyn Migrations>> {
 ///
 /// # Errors
 /// Where settings are of no use to a backend.
-pub fn doctors(settings: &Settings) -> Result<Vec<(String, Arc<dyn Doctor>)>, WireError> {
+pub fn doctors(settings: &Settings) -> Result<Vec<NamedDoctor>, WireError> {
     let backend = settings.backend;
-    let mut doctors: Vec<(String, Arc<dyn Doctor>)> = Vec::new();
+    let mut doctors: Vec<NamedDoctor> = Vec::new();
     if backend.needs_directory() {
         doctors.push(("data directory".to_owned(), Arc::new(DirectoryDoctor::new(settings))));
     }

@@ -136,7 +136,8 @@ impl Meta {
             self.client.fetch_metadata(Some(topic.as_str()), self.timeout).map_err(|error| {
                 errors::wrapped(format!("cannot read the layout of {topic}"), error)
             })?;
-        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let partitions =
+            metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
         let fewest = partitions.map(|partition| partition.replicas().len()).min();
         Ok(fewest.and_then(|count| i32::try_from(count).ok()))
     }

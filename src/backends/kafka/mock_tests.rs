@@ -146,6 +146,7 @@ async fn a_dropped_append_arrives_all_the_same() {
         _ = log.append(&topic, batch(2)) => panic!("acknowledged before the linger"),
         () = tokio::task::yield_now() => {}
     }
-    let mut consumer = log.consumer(&GroupId::new("g"), &[topic.clone()]).await.unwrap();
+    let mut consumer =
+        log.consumer(&GroupId::new("g"), std::slice::from_ref(&topic)).await.unwrap();
     assert_eq!(read(consumer.as_mut(), 3).await, 3);
 }

@@ -65,7 +65,7 @@ impl Cat {
                 match (value.value, value.value_base64) {
                     (Some(text), _) => bytes.extend_from_slice(text.as_bytes()),
                     (None, Some(text)) => {
-                        bytes.extend_from_slice(&STANDARD.decode(text).map_err(CmdError::failed)?)
+                        bytes.extend_from_slice(&STANDARD.decode(text).map_err(CmdError::failed)?);
                     }
                     (None, None) => {}
                 }
