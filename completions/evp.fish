@@ -50,6 +50,10 @@ complete -c evp -n "__fish_evp_needs_command" -f -a "blacklist" -d 'Block addres
 complete -c evp -n "__fish_evp_needs_command" -f -a "replay" -d 'Bring archived events back'
 complete -c evp -n "__fish_evp_needs_command" -f -a "verify" -d 'Prove that every accepted event has exactly one outcome; exit 3 with what was found'
 complete -c evp -n "__fish_evp_needs_command" -f -a "dlq" -d 'See dead letters and put them back'
+complete -c evp -n "__fish_evp_needs_command" -f -a "topics" -d 'Look at the topics, make those that are missing, see who is behind'
+complete -c evp -n "__fish_evp_needs_command" -f -a "migrate" -d 'Make and upgrade the tables of Postgres'
+complete -c evp -n "__fish_evp_needs_command" -f -a "archive" -d 'See what is in the archive and prove that it is whole'
+complete -c evp -n "__fish_evp_needs_command" -f -a "doctor" -d 'Look at everything this profile needs; exit 69 where something is not reachable, 10 where something weakens the promise'
 complete -c evp -n "__fish_evp_needs_command" -f -a "config" -d 'Show, explain and check settings'
 complete -c evp -n "__fish_evp_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c evp -n "__fish_evp_needs_command" -f -a "man" -d 'Print the manual page, or write one page a command'
@@ -385,6 +389,225 @@ complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -f -a "ls" -d 'List the topics of the settings'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -f -a "ensure" -d 'Make the topics that are missing'
+complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -f -a "lag" -d 'Show how far each consumer group is behind'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -l dry-run -d 'Say what would be made, and make nothing'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from ensure" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand topics; and __fish_seen_subcommand_from lag" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -f -a "up" -d 'Apply every step that is due; safe to run twice and from several places at once'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and not __fish_seen_subcommand_from up status" -f -a "status" -d 'List every step with the time at which it was applied; exit 3 where one is due'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -l dry-run -d 'Only say what is due'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from up" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand migrate; and __fish_seen_subcommand_from status" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -f -a "ls" -d 'List objects in the order of their keys'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -f -a "cat" -d 'Print the records of objects, one JSON line each; exit 3 where one is damaged'
+complete -c evp -n "__fish_evp_using_subcommand archive; and not __fish_seen_subcommand_from ls cat verify" -f -a "verify" -d 'Prove that the archive has every offset that was archived, once and whole; exit 3 with what was found'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l limit -d 'At most so many' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l after -d 'Go on behind this key, the last one of the page before' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from ls" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -l values -d 'Print only what the clients sent, byte for byte, with a line feed behind each'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from cat" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l limit -d 'List at most so many findings; all are counted' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand archive; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l timeout -d 'How long a dependency may take to answer' -r
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand doctor" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand config; and not __fish_seen_subcommand_from show explain validate" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
