@@ -35,6 +35,11 @@ pub const POINTS: &[&str] = &[
     "checkpoint.after",
 ];
 
+/// The points that only a collector in front of brokers passes, where its spill log is emptied. What
+/// fills it are the `log` points of [`POINTS`].
+pub const SPILL_POINTS: &[&str] =
+    &["spill.carry.before", "spill.carry.after", "spill.commit.after"];
+
 /// Ends the process here when the environment names this point.
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {

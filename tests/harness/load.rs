@@ -17,6 +17,8 @@ pub struct Sent {
     pub unknown: BTreeSet<String>,
     /// Answers by status, and by `Retry-After` where there was one.
     pub answers: BTreeMap<(u16, Option<String>), u64>,
+    /// Requests answered 2xx by what their `evp-durability` said.
+    pub durability: BTreeMap<String, u64>,
 }
 
 impl Sent {
@@ -26,6 +28,9 @@ impl Sent {
         self.unknown.extend(other.unknown);
         for (answer, count) in other.answers {
             *self.answers.entry(answer).or_default() += count;
+        }
+        for (durability, count) in other.durability {
+            *self.durability.entry(durability).or_default() += count;
         }
         self.unknown.retain(|id| !self.acknowledged.contains(id));
     }
@@ -37,6 +42,7 @@ pub struct Load {
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
+    unanswered: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -44,25 +50,34 @@ impl Load {
     /// Starts `threads` senders to one server. Ids are `<name>-<thread>-<number>`; every third
     /// request is a batch, every seventh event is sent twice, one address in four is hot.
     pub fn start(url: &str, name: &str, threads: usize) -> Self {
+        Self::paced(url, name, threads, 0)
+    }
+
+    /// The same with a pause after each request, in milliseconds: a load that a long outage's
+    /// backlog may grow under.
+    pub fn paced(url: &str, name: &str, threads: usize, every: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(Mutex::new(Sent::default()));
         let answered = Arc::new(AtomicU64::new(0));
         let refused = Arc::new(AtomicU64::new(0));
+        let unanswered = Arc::new(AtomicU64::new(0));
         let threads = (0..threads)
             .map(|thread| {
                 let sender = Sender {
+                    every,
                     url: url.to_owned(),
                     prefix: format!("{name}-{thread}"),
                     agent: agent(),
                     sent: Arc::clone(&sent),
                     answered: Arc::clone(&answered),
                     refused: Arc::clone(&refused),
+                    unanswered: Arc::clone(&unanswered),
                 };
                 let stop = Arc::clone(&stop);
                 std::thread::spawn(move || sender.run(&stop))
             })
             .collect();
-        Self { stop, sent, answered, refused, threads }
+        Self { stop, sent, answered, refused, unanswered, threads }
     }
 
     /// How many requests were answered 2xx so far.
@@ -70,19 +85,28 @@ impl Load {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// What was sent so far.
+    pub fn sent(&self) -> Sent {
+        self.sent.lock().expect("a sender does not panic").clone()
+    }
+
     /// How many requests were refused so far.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// How many requests never had an answer so far.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Stops and says what was sent.
-    pub fn stop(self) -> Sent {
+    pub fn stop(mut self) -> Sent {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             thread.join().expect("a sender does not panic");
         }
-        let sent = self.sent.lock().expect("a sender does not panic");
-        sent.clone()
+        self.sent()
     }
 }
 
@@ -95,27 +119,32 @@ fn agent() -> ureq::Agent {
 }
 
 struct Sender {
+    every: u64,
     url: String,
     prefix: String,
     agent: ureq::Agent,
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
+    unanswered: Arc<AtomicU64>,
 }
 
 impl Sender {
     fn run(&self, stop: &AtomicBool) {
         let mut number = 0_u64;
-        let mut failures = 0;
-        while !stop.load(Ordering::Relaxed) && failures < 20 {
+        while !stop.load(Ordering::Relaxed) {
             let is_batch = number.is_multiple_of(3);
             let ids: Vec<String> = (0..if is_batch { 20 } else { 1 })
                 .map(|at| format!("{}-{}", self.prefix, number + at))
                 .collect();
             number += ids.len() as u64;
             let again = number.is_multiple_of(7);
+            pause(self.every);
             for _ in 0..=u8::from(again) {
-                failures = if self.send(&ids, is_batch) { 0 } else { failures + 1 };
+                // A server that is away comes back, or the test stops the load.
+                if !self.send(&ids, is_batch) {
+                    pause(20);
+                }
             }
         }
     }
@@ -147,6 +176,10 @@ impl Sender {
             let advice = answer.headers().get("retry-after");
             let advice = advice.map(|text| text.to_str().unwrap_or_default().to_owned());
             *sent.answers.entry((answer.status().as_u16(), advice)).or_default() += 1;
+            if let Some(durability) = answer.headers().get("evp-durability") {
+                let durability = durability.to_str().unwrap_or_default().to_owned();
+                *sent.durability.entry(durability).or_default() += 1;
+            }
         }
         drop(sent);
         if is_acknowledged {
@@ -154,6 +187,8 @@ impl Sender {
         } else if answer.is_ok() {
             self.refused.fetch_add(1, Ordering::Relaxed);
             pause(20);
+        } else {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
         }
         answer.is_ok()
     }

@@ -12,7 +12,7 @@ use super::{binary, hermetic};
 /// A running server. Dropping it kills it.
 pub struct Server {
     child: Child,
-    /// `http://host:port` of the collector.
+    /// `http://host:port` of the collector, else of the query role; empty without either.
     pub url: String,
     /// `http://host:port` of the admin listener.
     pub admin: String,
@@ -66,10 +66,15 @@ impl Server {
         hermetic(&mut command, data_dir);
         command
             .args(command_line)
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["--admin-listen", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(data_dir)
             .args(arguments)
+            .args(if arguments.contains(&"--listen") {
+                &[][..]
+            } else {
+                &["--listen", "127.0.0.1:0"]
+            })
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -85,8 +90,8 @@ impl Server {
         let Ok(text) = fs::read_to_string(data_dir.join("listen.json")) else { return false };
         let Ok(listen) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
         let address = |name: &str| listen[name].as_str().map(|at| format!("http://{at}"));
-        let (Some(url), Some(admin)) = (address("http"), address("admin")) else { return false };
-        self.url = url;
+        let Some(admin) = address("admin") else { return false };
+        self.url = address("http").or_else(|| address("query")).unwrap_or_default();
         self.admin = admin;
         true
     }

@@ -2,6 +2,9 @@
 //! `cargo test --features testsuite --test services`. Not part of `cargo test`, because it needs
 //! `scripts/install-servers`; a missing server fails.
 
+mod cluster;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod kafka;
 mod postgres;
 mod redis;

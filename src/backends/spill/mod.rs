@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::ports::{
     Appended, Consumer, Ensured, Error, EventLog, Kind, Polled, Progress, Result, TopicInfo,
-    TopicLayout,
+    TopicLayout, crash,
 };
 use crate::settings::Spill;
 
@@ -262,6 +262,7 @@ async fn step(shared: &Shared, consumer: &mut dyn Consumer) -> Result<()> {
     for fetched in fetched {
         let batch = RecordBatch::of_all(fetched.records.iter().map(|record| &record.record));
         let Some(last) = fetched.records.last() else { continue };
+        crash::point("spill.carry.before");
         if let Err(error) = shared.primary.append(&shared.raw, batch).await {
             if error.kind() != Kind::Full {
                 shared.goes_down(&error.chain());
@@ -269,7 +270,9 @@ async fn step(shared: &Shared, consumer: &mut dyn Consumer) -> Result<()> {
             return Err(error);
         }
         let progress = Progress { assignment: fetched.assignment, next: last.offset.next() };
+        crash::point("spill.carry.after");
         consumer.commit(&[progress]).await?;
+        crash::point("spill.commit.after");
     }
     Ok(())
 }
