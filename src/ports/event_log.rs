@@ -75,6 +75,11 @@ pub trait EventLog: Debug + Send + Sync + 'static {
         None
     }
 
+    /// How many members a group of this log may have at a time.
+    fn max_members(&self) -> usize {
+        1
+    }
+
     /// How a topic is laid out; `None` where it is missing.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
-use crate::model::{GroupId, Topic};
-use crate::pipeline::lag;
+use crate::model::{GroupId, Offset, Topic};
+use crate::pipeline::lag::{self, PartitionLag};
 use crate::ports::{
     Assignment, Consumer, Error, EventLog, Fetched, Kind, Polled, Progress, Result as PortResult,
 };
@@ -81,6 +81,10 @@ pub(super) struct Feed {
     pub(super) stop: Stop,
     moved_at: Instant,
     is_held: bool,
+    /// The group has given this member its share, which may be nothing.
+    has_joined: bool,
+    /// The group's positions at the last look of a member without a share.
+    seen: Vec<Option<Offset>>,
 }
 
 impl Feed {
@@ -119,6 +123,8 @@ impl Feed {
             stop,
             moved_at: Instant::now(),
             is_held: false,
+            has_joined: false,
+            seen: Vec::new(),
         }))
     }
 
@@ -164,6 +170,7 @@ impl Feed {
             Polled::Idle => Step::Idle,
             Polled::Assigned(assigned) => {
                 tracing::debug!(role = %self.role, partitions = assigned.len(), "assigned");
+                self.has_joined = true;
                 self.assigned.extend(assigned);
                 return None;
             }
@@ -246,22 +253,41 @@ impl Feed {
     }
 
     async fn wait_out(&mut self, wait: Duration) -> bool {
-        self.consumer.set_paused(true);
         let end = Instant::now() + wait;
         let mut goes_on = true;
         while goes_on && Instant::now() < end {
             self.voice.step();
             let slice = end.saturating_duration_since(Instant::now()).min(KEEP_ALIVE);
             goes_on = sleep(slice, &self.stop).await;
-            match self.consumer.poll(1, Duration::ZERO).await {
-                Ok(Polled::Idle) => {}
-                Ok(polled) => self.stash.push_back(polled),
-                Err(error) => tracing::debug!(role = %self.role, error = %error.chain(), "poll"),
-            }
+            self.glance().await;
         }
-        self.consumer.set_paused(self.is_held);
         self.moved_at = Instant::now();
         goes_on
+    }
+
+    /// Polls without taking records and keeps for later what came. Not where the role has been
+    /// offered partitions that go and has not answered yet: the next poll would give them up before
+    /// it could commit what it has done. The log's own time for that runs out all the same, and the
+    /// membership does not hang on these polls for so long.
+    pub(super) async fn glance(&mut self) {
+        if self.stash.iter().any(|polled| matches!(polled, Polled::Revoking(_))) {
+            return;
+        }
+        self.consumer.set_paused(true);
+        match self.consumer.poll(1, Duration::ZERO).await {
+            Ok(Polled::Idle) => {}
+            Ok(polled) => self.stash.push_back(polled),
+            Err(error) => tracing::debug!(role = %self.role, error = %error.chain(), "poll"),
+        }
+        self.consumer.set_paused(self.is_held);
+    }
+
+    /// Whether this assignment is known to go, or gone, and the role has not heard of it.
+    pub(super) fn is_going(&self, assignment: &Assignment) -> bool {
+        self.stash.iter().any(|polled| match polled {
+            Polled::Revoking(gone) | Polled::Lost(gone) => gone.contains(assignment),
+            _ => false,
+        })
     }
 
     /// Commits positions whose effects are durable; `false` when stopped before it worked.
@@ -288,7 +314,7 @@ impl Feed {
         self.moved_at = Instant::now();
         let readers = [(self.group.clone(), self.topics.clone())];
         let Ok(lags) = lag::lag(&*self.log, &readers).await else { return Ok(()) };
-        let behind = lag::total(&lags);
+        let behind = self.behind(&lags);
         if behind == 0 {
             return Ok(());
         }
@@ -301,6 +327,27 @@ impl Feed {
         self.rejoin().await
     }
 
+    /// Records that wait for this member: those of its partitions. Those of others' are their affair:
+    /// a member without a share would only disturb them by joining again. One that never got one is
+    /// stuck where the whole group stands still.
+    fn behind(&mut self, lags: &[PartitionLag]) -> u64 {
+        let is_mine = |lag: &&PartitionLag| {
+            let is_there = |mine: &Assignment| {
+                mine.at.topic == lag.topic && mine.at.partition == lag.partition
+            };
+            self.assigned.iter().any(is_there)
+        };
+        if self.has_joined {
+            return lags.iter().filter(is_mine).map(PartitionLag::lag).sum();
+        }
+        let positions: Vec<_> = lags.iter().map(|lag| lag.committed).collect();
+        if self.seen == positions {
+            return lag::total(lags);
+        }
+        self.seen = positions;
+        0
+    }
+
     async fn rejoin(&mut self) -> Result<(), RoleError> {
         let old = std::mem::replace(&mut self.consumer, Box::new(Left));
         if let Err(error) = old.close().await {
@@ -309,6 +356,8 @@ impl Feed {
         self.stash.clear();
         self.assigned.clear();
         self.passed.clear();
+        self.has_joined = false;
+        self.seen.clear();
         loop {
             match self.log.consumer(&self.group, &self.topics).await {
                 Ok(consumer) => {
@@ -375,3 +424,6 @@ async fn sleep(duration: Duration, stop: &Stop) -> bool {
         () = stop.shutdown.cancelled() => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

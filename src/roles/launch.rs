@@ -56,9 +56,11 @@ pub struct RoleSet {
 
 impl RoleSet {
     /// Builds these roles; nothing runs yet. A worker brings its retrier, and without an archive
-    /// there is no archiver. With a collector among others the set is the whole pipeline: it ends
-    /// only when everything accepted went through, or the grace is over. A query role beside a
-    /// collector answers on the collector's port, and on its own where `query.listen` is set.
+    /// there is no archiver. Of processors and workers there are as many as the settings say, where
+    /// the log's groups may have several members; `/readyz` has each, `worker`, `worker-2` and so on.
+    /// With a collector among others the set is the whole pipeline: it ends only when everything
+    /// accepted went through, or the grace is over. A query role beside a collector answers on the
+    /// collector's port, and on its own where `query.listen` is set.
     ///
     /// # Errors
     /// When a role cannot be built; then none runs.
@@ -77,7 +79,9 @@ impl RoleSet {
             if role == Role::Query && has_both && deps.settings.query.listen.is_none() {
                 continue;
             }
-            built.push((role, build(role, deps, is_mounted)?));
+            for number in 0..members(role, deps) {
+                built.push((role, build(role, number, deps, is_mounted)?));
+            }
         }
         let is_whole = roles.contains(&Role::Collector) && roles.len() > 1;
         let ending = if is_whole { Ending::Drained } else { Ending::InHand };
@@ -87,7 +91,10 @@ impl RoleSet {
     /// The roles in it, in the order in which they drain.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
-        self.built.iter().map(|(role, _)| *role).collect()
+        let mut roles: Vec<Role> = self.built.iter().map(|(role, _)| *role).collect();
+        // Members of one role stand together.
+        roles.dedup();
+        roles
     }
 
     /// The addresses at which roles of it listen.
@@ -114,15 +121,20 @@ impl RoleSet {
         let mut first_error = None;
         tokio::select! {
             () = shutdown.cancelled() => {}
-            (role, result) = first_end(&mut running) => {
-                running.retain(|other| other.role != role);
+            (index, result) = first_end(&mut running) => {
+                let Running { role, .. } = running.remove(index);
                 first_error = result.err();
                 tracing::error!(%role, "role ended on its own; the others drain");
             }
         }
         let end = grace.map(|grace| Instant::now() + grace);
-        for Running { role, stop, mut task } in running {
-            stop.cancel();
+        let stops: Vec<_> = running.iter().map(|one| (one.role, one.stop.clone())).collect();
+        for Running { role, mut task, .. } in running {
+            // The members of a role end together: one that ends alone hands its partitions to those
+            // that are about to.
+            for (_, stop) in stops.iter().filter(|(of, _)| *of == role) {
+                stop.cancel();
+            }
             let result = match end {
                 None => ended(role, (&mut task).await),
                 Some(end) => match tokio::time::timeout_at(end, &mut task).await {
@@ -142,16 +154,34 @@ impl RoleSet {
     }
 }
 
-fn build(role: Role, deps: &RoleDeps, is_mounted: bool) -> Result<Built, RoleError> {
+/// How many of a role run in this process.
+fn members(role: Role, deps: &RoleDeps) -> usize {
+    let wanted = match role {
+        Role::Processor => deps.settings.processor.count,
+        Role::Worker => deps.settings.worker.count,
+        _ => 1,
+    };
+    let most = deps.ports.log.max_members();
+    if wanted > most {
+        tracing::info!(
+            %role, wanted,
+            "the embedded log has {most} member a group: {most} runs, the setting {role}.count is for \
+             a log on brokers"
+        );
+    }
+    wanted.clamp(1, most)
+}
+
+fn build(role: Role, number: usize, deps: &RoleDeps, is_mounted: bool) -> Result<Built, RoleError> {
     Ok(match role {
         Role::Collector => Built::Collector(Box::new(Collector::build(
             deps,
             is_mounted.then(|| query::router(deps)),
         )?)),
-        Role::Processor => Built::Processor(Box::new(Processor::build(deps)?)),
+        Role::Processor => Built::Processor(Box::new(Processor::build_member(deps, number)?)),
         Role::Archiver => Built::Archiver(Box::new(Archiver::build(deps)?)),
         Role::Retrier => Built::Retrier(Box::new(Retrier::build(deps)?)),
-        Role::Worker => Built::Worker(Box::new(Worker::build(deps)?)),
+        Role::Worker => Built::Worker(Box::new(Worker::build_member(deps, number)?)),
         Role::Query => Built::Query(Box::new(Query::build(deps)?)),
     })
 }
@@ -179,14 +209,14 @@ fn ended(
     joined.unwrap_or_else(|source| Err(RoleError::Task { role, source }))
 }
 
-/// The first role that ends without being told to; for ever pending where there is none.
-async fn first_end(running: &mut [Running]) -> (Role, Result<(), RoleError>) {
+/// The first that ends without being told to, by its place; for ever pending where there is none.
+async fn first_end(running: &mut [Running]) -> (usize, Result<(), RoleError>) {
     if running.is_empty() {
         return std::future::pending().await;
     }
-    let tasks = running.iter_mut().map(|running| {
+    let tasks = running.iter_mut().enumerate().map(|(index, running)| {
         let role = running.role;
-        Box::pin(async move { (role, ended(role, (&mut running.task).await)) })
+        Box::pin(async move { (index, ended(role, (&mut running.task).await)) })
     });
     futures_util::future::select_all(tasks).await.0
 }

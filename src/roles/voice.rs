@@ -32,8 +32,17 @@ struct Failing {
 
 impl Voice {
     pub(super) fn new(role: Role, deps: &RoleDeps) -> Self {
+        Self::of_member(role, 0, deps)
+    }
+
+    /// The voice of one of several; the first has the role's own name.
+    pub(super) fn of_member(role: Role, number: usize, deps: &RoleDeps) -> Self {
         let clock = Arc::clone(&deps.ports.clock);
-        let component = deps.health.component(role.as_str(), clock.now());
+        let name = match number {
+            0 => role.as_str().to_owned(),
+            _ => format!("{role}-{}", number.saturating_add(1)),
+        };
+        let component = deps.health.component(&name, clock.now());
         Self { role, component, clock, failing: None }
     }
 

@@ -50,6 +50,7 @@ pub const SEED_VARIABLES: &[SeedVariable] = &[
     text("IP_RATE_LIMIT_PER_MIN", "processor.ip_rate_limit_per_min"),
     text("RATE_LIMIT_RPS", "collector.rate_limit_rps"),
     text("RATE_LIMIT_BURST", "collector.rate_limit_burst"),
+    text("WORKER_COUNT", "worker.count"),
     text("WORKER_BATCH_SIZE", "worker.batch_size"),
     text("WORKER_BATCH_TIMEOUT", "worker.batch_timeout"),
     text("MAX_RETRY_ATTEMPTS", "retry.max_attempts"),

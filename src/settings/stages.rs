@@ -42,6 +42,8 @@ impl Default for Log {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Processor {
+    /// Processors of one process, each with a membership of its own, where the log is on brokers.
+    pub count: usize,
     /// Events judged in one step.
     pub batch_size: usize,
     /// How long a mark of an `event_id` lives.
@@ -57,6 +59,7 @@ pub struct Processor {
 impl Default for Processor {
     fn default() -> Self {
         Self {
+            count: 1,
             batch_size: 1024,
             dedup_ttl: Span::from_secs(86_400),
             ip_rate_limit_per_min: 0,
@@ -98,6 +101,8 @@ impl Default for Archive {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
+    /// Workers of one process, each with a membership of its own, where the log is on brokers.
+    pub count: usize,
     /// Events of one transaction.
     pub batch_size: usize,
     /// Age after which a smaller batch is written.
@@ -106,7 +111,7 @@ pub struct Worker {
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { batch_size: 2000, batch_timeout: Span(Duration::from_millis(50)) }
+        Self { count: 1, batch_size: 2000, batch_timeout: Span(Duration::from_millis(50)) }
     }
 }
 

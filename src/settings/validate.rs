@@ -54,6 +54,13 @@ fn ranges(settings: &Settings, faults: &mut Faults) {
             faults.push((key, "must be more than nothing".to_owned()));
         }
     }
+    for (key, count) in
+        [("processor.count", settings.processor.count), ("worker.count", settings.worker.count)]
+    {
+        if !(1..=64).contains(&count) {
+            faults.push((key, "must be from 1 to 64".to_owned()));
+        }
+    }
     if !(1..=1024).contains(&settings.log.partitions) {
         faults.push(("log.partitions", "must be from 1 to 1024".to_owned()));
     }

@@ -319,6 +319,10 @@ impl EventLog for SpillLog {
         self.shared.spill.check().await
     }
 
+    fn max_members(&self) -> usize {
+        self.shared.primary.max_members()
+    }
+
     fn degraded(&self) -> Option<String> {
         let waiting = self.waiting();
         if self.shared.is_down.load(Ordering::Relaxed) {

@@ -29,7 +29,7 @@ use crate::pipeline::client_ip::TrustedProxies;
 use crate::pipeline::reprocessed::Reprocessed;
 use crate::pipeline::rules::RuleSet;
 use crate::ports::{
-    Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
+    Assignment, Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
 };
 use crate::runtime::metrics as names;
 use crate::runtime::tasks;
@@ -53,7 +53,16 @@ impl Processor {
     /// # Errors
     /// None at present; the other roles' builders have some.
     pub fn build(deps: &RoleDeps) -> Result<Self, RoleError> {
-        Ok(Self { deps: deps.clone(), voice: Voice::new(Role::Processor, deps) })
+        Self::build_member(deps, 0)
+    }
+
+    /// Prepares one of several of this process, counted from 0.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_member(deps: &RoleDeps, number: usize) -> Result<Self, RoleError> {
+        let voice = Voice::of_member(Role::Processor, number, deps);
+        Ok(Self { deps: deps.clone(), voice })
     }
 
     /// Runs until told to stop.
@@ -64,15 +73,12 @@ impl Processor {
         let settings = Arc::clone(&self.deps.settings);
         let reads = (settings.groups.processor.clone(), vec![settings.topics.raw.clone()]);
         let feed = Feed::join(Role::Processor, &self.deps, self.voice, reads, stop).await?;
-        let Some(mut feed) = feed else { return Ok(()) };
-        let in_hand = settings.processor.batch_size.saturating_mul(2);
-        let state = Arc::clone(&self.deps.ports.state);
-        let suspects = feed.insist("read its marker", || Suspects::start(&*state, in_hand)).await?;
-        let Some(suspects) = suspects else { return Ok(()) };
+        let Some(feed) = feed else { return Ok(()) };
+        let suspects = Suspects::new(settings.processor.batch_size.saturating_mul(2));
         let mut running = Running::new(&self.deps, feed, suspects);
         running.work().await?;
-        if let Err(error) = Suspects::end(&*state).await {
-            tracing::warn!(error = %error.chain(), "the processor's marker stays");
+        if let Err(error) = running.suspects.end(&*running.ports.state).await {
+            tracing::warn!(error = %error.chain(), "the processor's markers stay");
         }
         running.feed.close().await;
         Ok(())
@@ -85,7 +91,8 @@ struct InFlight {
     progress: Vec<Progress>,
     counts: Counts,
     reprocessed: Reprocessed,
-    records: usize,
+    /// The partition of an announced step, and how many records it has.
+    announced: Option<(Assignment, usize)>,
 }
 
 struct Running {
@@ -137,15 +144,16 @@ impl Running {
             let wait = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
             match self.feed.next(batch_size, wait).await? {
                 Step::Records(fetched) => {
-                    for step in self.suspects.steps(fetched) {
-                        if !self.take(step).await? {
-                            return Ok(());
-                        }
+                    if !self.mark(&fetched).await? || !self.take_all(fetched).await? {
+                        return Ok(());
                     }
                 }
-                Step::Revoking(_) | Step::Lost(_) => {
+                Step::Revoking(gone) | Step::Lost(gone) => {
                     if !self.settle().await? {
                         return Ok(());
+                    }
+                    if let Err(error) = self.suspects.release(&*self.ports.state, &gone).await {
+                        tracing::debug!(error = %error.chain(), "the processor's markers");
                     }
                 }
                 Step::Idle => {
@@ -159,6 +167,40 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Sets the markers of partitions that are new; `false` when stopped meanwhile.
+    async fn mark(&mut self, fetched: &[Fetched]) -> Result<bool, RoleError> {
+        for part in self.suspects.unmarked(fetched) {
+            let (suspects, state) = (&self.suspects, Arc::clone(&self.ports.state));
+            let mark = || suspects.mark(&*state, &part);
+            let Some(found) = self.feed.insist("write its marker", mark).await? else {
+                return Ok(false);
+            };
+            self.suspects.begin(part, found);
+        }
+        Ok(true)
+    }
+
+    /// Takes what was fetched, in as many steps as its partitions ask for; `false` when stopped.
+    async fn take_all(&mut self, fetched: Vec<Fetched>) -> Result<bool, RoleError> {
+        for step in self.suspects.steps(fetched) {
+            if self.suspects.is_announced(&step) {
+                // Many small steps take long: what goes meanwhile is left to its next owner.
+                self.feed.glance().await;
+                if step.iter().any(|fetched| self.feed.is_going(&fetched.assignment)) {
+                    continue;
+                }
+                // What is on its way must not be taken for what this step does.
+                if !self.settle().await? {
+                    return Ok(false);
+                }
+            }
+            if !self.take(step).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn idle(&mut self) -> Result<(), RoleError> {
@@ -192,7 +234,12 @@ impl Running {
         let Some(is_condemned) = self.feed.insist("write its marker", announce).await? else {
             return Ok(false);
         };
-        let records: usize = step.iter().map(|fetched| fetched.records.len()).sum();
+        let announced = match &step[..] {
+            [fetched] if suspects.is_announced(&step) => {
+                Some((fetched.assignment.clone(), fetched.records.len()))
+            }
+            _ => None,
+        };
         let Some(ready) = self.judge(step, is_condemned).await? else { return Ok(false) };
         if !self.settle().await? {
             return Ok(false);
@@ -205,16 +252,17 @@ impl Running {
             let result = outbox.append().await;
             (outbox, result)
         });
-        self.in_flight = Some(InFlight { append, progress, counts, reprocessed, records });
+        let is_announced = announced.is_some();
+        self.in_flight = Some(InFlight { append, progress, counts, reprocessed, announced });
         self.sweep().await;
-        // After an unclean end one step is finished before the next one is announced.
-        if self.suspects.is_careful() { self.settle().await } else { Ok(true) }
+        // An announced step is finished before anything else begins.
+        if is_announced { self.settle().await } else { Ok(true) }
     }
 
     /// Waits for the outputs on their way, then commits; `false` when stopped before both worked.
     async fn settle(&mut self) -> Result<bool, RoleError> {
         let Some(in_flight) = self.in_flight.take() else { return Ok(true) };
-        let InFlight { append, progress, counts, reprocessed, records } = in_flight;
+        let InFlight { append, progress, counts, reprocessed, announced } = in_flight;
         let (mut outbox, mut result) = append
             .await
             .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
@@ -238,8 +286,8 @@ impl Running {
             return Ok(false);
         }
         crash::point("processor.commit.after");
-        if self.suspects.is_careful()
-            && let Err(error) = self.suspects.passed(&*self.ports.state, records).await
+        if let Some((assignment, records)) = announced
+            && let Err(error) = self.suspects.passed(&*self.ports.state, &assignment, records).await
         {
             tracing::debug!(error = %error.chain(), "the processor's marker");
         }

@@ -3,6 +3,13 @@
 //! While one batch is applied the next one is read. Errors by kind (design, rule 10): what waiting
 //! mends is waited out in place; a batch that is refused is halved down to the items that fail, and
 //! those go to the retry or the dead-letter topic before the position moves.
+//!
+//! A panic in reading or in the sink is caught and isolated like a refusal. An event that ends the
+//! whole process here (an abort, memory that runs out) is not looked for with markers as in the
+//! processor: each event of these topics was read by the processor before, by the same bounded
+//! parser, and what the worker adds is rows of bounded size and a client of the store. If it did
+//! happen, the position stays before that event and nothing is lost or passed over: the restarts,
+//! the lag and the log's last lines show it.
 
 mod books;
 mod isolate;
@@ -41,6 +48,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(10);
 pub struct Worker {
     deps: RoleDeps,
     voice: Voice,
+    number: usize,
 }
 
 impl Worker {
@@ -49,7 +57,16 @@ impl Worker {
     /// # Errors
     /// None at present; the other roles' builders have some.
     pub fn build(deps: &RoleDeps) -> Result<Self, RoleError> {
-        Ok(Self { deps: deps.clone(), voice: Voice::new(Role::Worker, deps) })
+        Self::build_member(deps, 0)
+    }
+
+    /// Prepares one of several of this process, counted from 0.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_member(deps: &RoleDeps, number: usize) -> Result<Self, RoleError> {
+        let voice = Voice::of_member(Role::Worker, number, deps);
+        Ok(Self { deps: deps.clone(), voice, number })
     }
 
     /// Runs until told to stop.
@@ -61,7 +78,8 @@ impl Worker {
         let reads = (settings.groups.worker.clone(), settings.worker_topics());
         let feed = Feed::join(Role::Worker, &self.deps, self.voice, reads, stop).await?;
         let Some(feed) = feed else { return Ok(()) };
-        let books = books::Books::start(&self.deps);
+        // One a process: its gauges are of the whole installation.
+        let books = (self.number == 0).then(|| books::Books::start(&self.deps));
         let mut running = Running {
             feed,
             ports: self.deps.ports.clone(),
@@ -70,7 +88,9 @@ impl Worker {
             metrics: Metrics::new(),
         };
         let result = running.work().await;
-        books.end().await;
+        if let Some(books) = books {
+            books.end().await;
+        }
         result?;
         running.feed.close().await;
         Ok(())
