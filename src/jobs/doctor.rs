@@ -220,7 +220,8 @@ mod tests {
     #[tokio::test]
     async fn settings_of_the_brokers_client_that_break_the_promise_are_told() {
         let mut settings = Settings::default();
-        settings.kafka.properties = vec!["acks=1".to_owned(), "auto.offset.reset=latest".to_owned()];
+        settings.kafka.properties =
+            vec!["acks=1".to_owned(), "auto.offset.reset=latest".to_owned()];
         settings.spill.enabled = false;
         let codes = async |settings: &Settings| {
             let report = of(Vec::new(), settings).await;

@@ -2,8 +2,10 @@
 //! `cargo test --features testsuite --test services`. Not part of `cargo test`, because it needs
 //! `scripts/install-servers`; a missing server fails.
 
+mod doctor;
 mod kafka;
 mod postgres;
 mod redis;
 mod s3;
 mod servers;
+mod tls;

@@ -203,11 +203,7 @@ fn copies(replicas: Option<i32>, min: Option<i32>, seen: &mut Vec<Symptom>) {
 }
 
 /// What the topic's settings on the broker do to the promise.
-fn broker_settings(
-    entries: &HashMap<String, String>,
-    largest_event: u64,
-    seen: &mut Vec<Symptom>,
-) {
+fn broker_settings(entries: &HashMap<String, String>, largest_event: u64, seen: &mut Vec<Symptom>) {
     let entry = |name: &str| entries.get(name).map(String::as_str);
     if entry("unclean.leader.election.enable") == Some("true") {
         seen.push(Symptom::error(
@@ -312,8 +308,12 @@ mod tests {
     #[test]
     fn who_is_not_reached_is_advised_by_the_reason() {
         let of = |why| unreachable_advice(why);
-        assert!(of("SSL handshake failed: certificate verify failed").contains("kafka.tls.ca_file"));
-        assert!(of("SASL authentication error: invalid credentials").contains("kafka.sasl.password"));
+        assert!(
+            of("SSL handshake failed: certificate verify failed").contains("kafka.tls.ca_file")
+        );
+        assert!(
+            of("SASL authentication error: invalid credentials").contains("kafka.sasl.password")
+        );
         assert!(of("Local: Timed out").contains("KAFKA_BROKERS"));
     }
 }

@@ -99,7 +99,9 @@ fn tables(standing: Standing, are_made: bool) -> Option<Symptom> {
     Some(if version > newest {
         Symptom::error(
             "newer_tables",
-            format!("the tables are of version {version}, and this evp knows {newest}: it uses none"),
+            format!(
+                "the tables are of version {version}, and this evp knows {newest}: it uses none"
+            ),
             "run the evp that made them, or a newer one",
         )
     } else if are_made {
@@ -198,13 +200,7 @@ mod tests {
         ];
         assert_eq!(
             codes(&bad),
-            [
-                "not_durable",
-                "commits_before_durable",
-                "read_only",
-                "no_tls",
-                "few_connections"
-            ]
+            ["not_durable", "commits_before_durable", "read_only", "no_tls", "few_connections"]
         );
     }
 

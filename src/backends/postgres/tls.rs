@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -182,8 +182,13 @@ impl ServerCertVerifier for Vouched {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, TlsError> {
-        let verified =
-            self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verified = self.chain.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
         match verified {
             // The name is looked at last.
             Err(TlsError::InvalidCertificate(
@@ -219,5 +224,50 @@ impl ServerCertVerifier for Vouched {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chain.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Of `db.test`, by itself, with the right to sign others; from 2026-11-28 to 2046-11-23.
+    const OWN: &str = "-----BEGIN CERTIFICATE-----
+MIIBjDCCATOgAwIBAgIUeskXfK89XyLDKpCFnj8iMev5t0cwCgYIKoZIzj0EAwIw
+EjEQMA4GA1UEAwwHZGIudGVzdDAeFw0yNjExMjgxNjM5MzNaFw00NjExMjMxNjM5
+MzNaMBIxEDAOBgNVBAMMB2RiLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARzTQ1qkO/gUw/BdK/booeC7WV8gPzFWSwoLU/mSWMgwUp4VXfBP86pt9k5q4Ka
+7VHqosnWekFl+Yg9izUkWG6To2cwZTAdBgNVHQ4EFgQUlTA5+pEWdiQj2gAB2imk
+5wEvurAwHwYDVR0jBBgwFoAUlTA5+pEWdiQj2gAB2imk5wEvurAwDwYDVR0TAQH/
+BAUwAwEB/zASBgNVHREECzAJggdkYi50ZXN0MAoGCCqGSM49BAMCA0cAMEQCIA69
+CxKUcPS5scO4a9dt/zY3dQKX4L4VWKqa+y9tF1VRAiB8jYFAtkFrAnJw1Vof2k4e
+5dz9a/uR4SGWNfI37+FbXA==
+-----END CERTIFICATE-----
+";
+
+    fn verifies(any_name: bool, name: &str, year: u64) -> std::result::Result<(), TlsError> {
+        let certificate = CertificateDer::from_pem_slice(OWN.as_bytes()).unwrap();
+        let path = PathBuf::from("own.crt");
+        let given = vec![certificate.clone()];
+        let roots = Arc::new(roots(Some(&path), &given).unwrap());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build().unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+        let verifier = Vouched { chain, given, any_name };
+        verifier.verify_server_cert(&certificate, &[], &name, &[], now).map(drop)
+    }
+
+    #[test]
+    fn a_certificate_that_is_its_own_root_is_believed_in_its_time_and_under_its_name() {
+        assert_eq!(verifies(false, "db.test", 2030), Ok(()));
+        assert_eq!(verifies(true, "other.test", 2030), Ok(()));
+        assert!(verifies(false, "other.test", 2030).is_err(), "another name");
+        for year in [2020, 2050] {
+            assert!(verifies(false, "db.test", year).is_err(), "{year}");
+            assert!(verifies(true, "db.test", year).is_err(), "{year}");
+        }
     }
 }
