@@ -60,7 +60,7 @@ fn print(ui: &Ui, report: &DoctorReport) -> Result<(), CmdError> {
             vec![
                 diagnosis.dependency.clone(),
                 diagnosis.address.clone(),
-                diagnosis.version.clone().unwrap_or_default(),
+                diagnosis.version.clone().unwrap_or_else(|| "-".to_owned()),
                 state.to_owned(),
             ]
         });

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Timestamp;
 use crate::ports::{Clock, Diagnosis, Doctor, Severity, Symptom};
-use crate::settings::{DurabilityMode, Settings};
+use crate::settings::{DurabilityMode, LogBackend, Settings};
 
 /// How one installation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,9 @@ fn of_settings(settings: &Settings) -> Diagnosis {
             "set archive.enabled to true",
         ));
     }
+    if settings.backend.log == LogBackend::Kafka {
+        of_kafka_settings(settings, &mut diagnosis);
+    }
     if settings.http.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
         diagnosis.add(Symptom::warning(
             "trusts_everybody",
@@ -110,13 +113,56 @@ fn of_settings(settings: &Settings) -> Diagnosis {
     diagnosis
 }
 
+/// Settings of librdkafka on which the promise rests, each with the value that it needs.
+const RESTS_ON: &[(&str, &[&str])] = &[
+    ("acks", &["all", "-1"]),
+    ("request.required.acks", &["all", "-1"]),
+    ("enable.idempotence", &["true"]),
+    ("enable.auto.commit", &["false"]),
+    ("enable.auto.offset.store", &["false"]),
+    ("auto.offset.reset", &["earliest", "smallest", "beginning"]),
+    ("enable.ssl.certificate.verification", &["true"]),
+];
+
+/// What the settings of the brokers' client do to the promise.
+fn of_kafka_settings(settings: &Settings, diagnosis: &mut Diagnosis) {
+    let kafka = &settings.kafka;
+    for property in &kafka.properties {
+        let Some((name, value)) = property.split_once('=') else { continue };
+        let (name, value) = (name.trim(), value.trim());
+        let rests = RESTS_ON.iter().find(|(known, _)| *known == name);
+        if rests.is_some_and(|(_, good)| !good.contains(&value)) {
+            diagnosis.add(Symptom::error(
+                "overrides_the_promise",
+                format!("kafka.properties sets {name}={value}, and the promise rests on it"),
+                "take it out of kafka.properties",
+            ));
+        }
+    }
+    if settings.collector.durability == DurabilityMode::Durable && !settings.spill.enabled {
+        diagnosis.add(Symptom::note(
+            "no_spill",
+            "spill.enabled is false: events are refused (503) while the brokers are away",
+            "set spill.enabled to true",
+        ));
+    }
+    if kafka.security.is_encrypted() && !kafka.tls.verify_host {
+        diagnosis.add(Symptom::warning(
+            "any_host",
+            "kafka.tls.verify_host is false: whoever has any certificate of that authority passes \
+             for a broker",
+            "set kafka.tls.verify_host to true",
+        ));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
 
     use super::*;
     use crate::ports::SystemClock;
-    use crate::settings::Archive;
+    use crate::settings::{Archive, Security};
 
     #[derive(Debug)]
     struct Says(Option<Diagnosis>);
@@ -169,5 +215,26 @@ mod tests {
             report.diagnoses[0].symptoms.iter().map(|symptom| symptom.code.as_str()).collect();
         assert_eq!(codes, ["answers_before_durable", "no_archive"]);
         assert_eq!(report.health, Health::Unhealthy);
+    }
+
+    #[tokio::test]
+    async fn settings_of_the_brokers_client_that_break_the_promise_are_told() {
+        let mut settings = Settings::default();
+        settings.kafka.properties =
+            vec!["acks=1".to_owned(), "auto.offset.reset=latest".to_owned()];
+        settings.spill.enabled = false;
+        let codes = async |settings: &Settings| {
+            let report = of(Vec::new(), settings).await;
+            let symptoms = report.diagnoses[0].symptoms.iter();
+            symptoms.map(|symptom| symptom.code.clone()).collect::<Vec<_>>()
+        };
+        assert!(codes(&settings).await.is_empty(), "nothing of Kafka's is used");
+        settings.backend.log = LogBackend::Kafka;
+        let told = ["overrides_the_promise", "overrides_the_promise", "no_spill"];
+        assert_eq!(codes(&settings).await, told);
+        settings.kafka.properties = vec!["acks = all".to_owned(), "linger.ms=1".to_owned()];
+        settings.kafka.security = Security::Ssl;
+        settings.kafka.tls.verify_host = false;
+        assert_eq!(codes(&settings).await, ["no_spill", "any_host"]);
     }
 }

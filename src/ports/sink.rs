@@ -81,7 +81,8 @@ pub trait Sink: Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn checkpoint(&self, group: &GroupId, at: &TopicPartition) -> Result<Option<Offset>>;
 
-    /// `Ok` when a batch could be applied now.
+    /// `Ok` when a batch could be applied now. Makes what the store needs for that and can make
+    /// itself, such as its tables.
     ///
     /// # Errors
     /// As [`apply`](Sink::apply).

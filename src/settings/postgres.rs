@@ -14,6 +14,8 @@ pub struct Postgres {
     pub url: Option<Secret>,
     /// The password, where the URL has none.
     pub password: Option<Secret>,
+    /// Whether a worker applies the steps of the tables that are due before its first batch.
+    pub create_tables: bool,
     /// Connections at once of one process.
     pub max_connections: usize,
     /// Time for a connection to be made.
@@ -36,6 +38,7 @@ impl Default for Postgres {
         Self {
             url: None,
             password: None,
+            create_tables: true,
             max_connections: 8,
             connect_timeout: Span::from_secs(5),
             statement_timeout: Span::from_secs(30),

@@ -21,8 +21,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(sandbox: &Sandbox, more: &[&str]) -> Self {
-        let mut args = vec!["serve", "-o", "ndjson", "--listen", "127.0.0.1:0"];
-        args.extend(["--admin-listen", "127.0.0.1:0"]);
+        Self::start_as(sandbox, &["serve"], more)
+    }
+
+    /// The same by another command line than `serve`.
+    pub(crate) fn start_as(sandbox: &Sandbox, command: &[&str], more: &[&str]) -> Self {
+        let mut args = command.to_vec();
+        args.extend(["-o", "ndjson", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         args.extend(more);
         let mut command = sandbox.command(&args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -125,6 +130,49 @@ fn a_service_manager_is_told_of_start_life_and_end() {
     server.signal(Signal::TERM);
     wait_for("STOPPING=1");
     assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_role_that_waits_for_its_server_has_started_is_alive_and_says_why() {
+    let sandbox = Sandbox::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(sandbox.path("notify")).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let path = sandbox.path("notify").display().to_string();
+    // Nobody listens there.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sandbox = sandbox
+        .with("NOTIFY_SOCKET", &path)
+        .with("WATCHDOG_USEC", "90000")
+        .with("KAFKA_BROKERS", &gone.to_string())
+        .with("DB_URL", &format!("postgres://postgres:hunter2@{gone}/analytics"));
+    let mut server = Server::start_as(&sandbox, &["serve", "query", "--profile", "cluster"], &[]);
+    let mut text = [0; 4096];
+    let mut said = String::new();
+    let mut wait_for = |is_wanted: &dyn Fn(&str) -> bool| loop {
+        let length = socket.recv(&mut text).unwrap();
+        let words = String::from_utf8_lossy(&text[..length]).into_owned();
+        said.push_str(&words);
+        if words.lines().any(is_wanted) {
+            return;
+        }
+    };
+    wait_for(&|line| line == "READY=1");
+    wait_for(&|line| {
+        line.starts_with("STATUS=not ready: ")
+            && line.contains("query")
+            && line.contains("postgres")
+    });
+    for _ in 0..3 {
+        wait_for(&|line| line == "WATCHDOG=1");
+    }
+    server.signal(Signal::TERM);
+    wait_for(&|line| line == "STOPPING=1");
+    assert!(!said.contains("hunter2"), "{said}");
+    let mut told = String::new();
+    let mut stderr = server.child.stderr.take().unwrap();
+    assert_eq!(server.end().code, 0);
+    stderr.read_to_string(&mut told).unwrap();
+    assert!(!told.contains("hunter2"), "{told}");
 }
 
 #[test]

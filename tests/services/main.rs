@@ -3,6 +3,7 @@
 //! `scripts/install-servers`; a missing server fails.
 
 mod cluster;
+mod doctor;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod kafka;
@@ -10,3 +11,4 @@ mod postgres;
 mod redis;
 mod s3;
 mod servers;
+mod tls;

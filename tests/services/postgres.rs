@@ -89,11 +89,17 @@ async fn tables_are_made_once_however_often_and_from_wherever() {
     let folder = tempfile::tempdir().unwrap();
     let server = postgres(folder.path());
     sql(&server, "postgres", "CREATE DATABASE evp").await;
-    let settings = settings(&server, "evp");
+    let settings = Postgres { create_tables: false, ..settings(&server, "evp") };
     let store = open(&settings);
-    let error = Sink::check(&*store).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
-    assert!(error.chain().contains("evp migrate up"), "{}", error.chain());
+    let batch = Arc::new(rows([event("e", 0)]));
+    for error in [
+        Sink::check(&*store).await.unwrap_err(),
+        Store::check(&*store).await.unwrap_err(),
+        store.apply(&batch).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
+        assert!(error.chain().contains("evp migrate up"), "{}", error.chain());
+    }
     let due = migrations(&settings).status().await.unwrap();
     assert!(due.iter().all(|step| step.applied_at.is_none()) && !due.is_empty());
     let mut several = JoinSet::new();
@@ -111,6 +117,52 @@ async fn tables_are_made_once_however_often_and_from_wherever() {
     sql(&server, "evp", "INSERT INTO evp_migrations VALUES (99, 'newer', now())").await;
     let error = migrations(&settings).up().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{}", error.chain());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stores_makes_the_tables_and_whoever_answers_waits_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = postgres(folder.path());
+    sql(&server, "postgres", "CREATE DATABASE evp").await;
+    let settings = settings(&server, "evp");
+    let answering = open(&settings);
+    let error = Store::check(&*answering).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
+    assert!(error.chain().contains("evp migrate up"), "{}", error.chain());
+    let none = sql(&server, "evp", "SELECT to_regclass('raw_events')").await;
+    assert_eq!(none, [[None]], "who answers makes nothing");
+    let mut several = JoinSet::new();
+    for number in 0..4 {
+        let store = open(&settings);
+        several.spawn(async move {
+            let batch = Arc::new(rows([event(&format!("e-{number}"), number)]));
+            store.apply(&batch).await.unwrap().stored
+        });
+    }
+    assert_eq!(several.join_all().await, [1; 4]);
+    Store::check(&*answering).await.unwrap();
+    let steps = sql(&server, "evp", "SELECT count(*) FROM evp_migrations").await;
+    let known = migrations(&settings).status().await.unwrap().len();
+    assert_eq!(steps, [[Some(known.to_string())]], "each step once");
+
+    // Somebody restores an empty database under a running worker.
+    let storing = open(&settings);
+    Sink::check(&*storing).await.unwrap();
+    sql(&server, "evp", "DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+    let batch = Arc::new(rows([event("e-9", 9)]));
+    let missed = storing.apply(&batch).await.unwrap_err();
+    assert_eq!(missed.kind(), Kind::Unavailable, "waited out: {}", missed.chain());
+    assert_eq!(storing.apply(&batch).await.unwrap().stored, 1, "made again");
+
+    sql(&server, "evp", "INSERT INTO evp_migrations VALUES (99, 'newer', now())").await;
+    let late = open(&settings);
+    for error in [Sink::check(&*late).await.unwrap_err(), Store::check(&*late).await.unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Conflict, "{}", error.chain());
+        let text = error.chain();
+        assert!(text.contains("version 99") && text.contains("newer evp"), "{text}");
+    }
+    let rows = sql(&server, "evp", "SELECT count(*) FROM raw_events").await;
+    assert_eq!(rows, [[Some("1".to_owned())]], "left alone");
 }
 
 /// Words on few ids and few origins, as two workers may meet them.

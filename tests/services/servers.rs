@@ -20,7 +20,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(
+    /// Starts it and waits until its port answers.
+    pub fn start(
         name: &'static str,
         port: u16,
         folder: &Path,
@@ -91,11 +92,12 @@ fn pause(millis: u64) {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn installed(path: &str) -> PathBuf {
+/// A file of what `scripts/install-servers` installed.
+pub fn installed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers").join(path)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::log::blocking;
 use super::meta::Meta;
 use super::topics::{admin, entries, layout};
 use crate::model::{Timestamp, Topic};
@@ -37,44 +38,63 @@ impl KafkaDoctor {
         })
     }
 
-    /// Symptoms of one topic.
+    /// Symptoms of one topic; what they say is about a topic that is named elsewhere.
     async fn topic(&self, topic: &Topic) -> Result<Vec<Symptom>> {
         let Some(layout) = layout(&self.settings, &self.meta, topic).await? else {
-            let advice = "evp topics ensure";
-            let what = format!("there is no topic {topic}");
-            return Ok(vec![if self.settings.create_topics {
-                Symptom::note("topic_missing", format!("{what}; it is made on first use"), advice)
-            } else {
-                Symptom::error("topic_missing", what, advice)
-            }]);
+            return Ok(vec![missing(self.settings.create_topics)]);
         };
         let entries = entries(&admin(&self.settings)?, &self.settings, topic).await?;
         let mut seen = Vec::new();
-        copies(topic, layout.replication, layout.min_in_sync, &mut seen);
-        broker_settings(topic, &entries, self.largest_event, &mut seen);
+        copies(layout.replication, layout.min_in_sync, &mut seen);
+        broker_settings(&entries, self.largest_event, &mut seen);
+        Ok(seen)
+    }
+
+    /// Symptoms of the brokers together.
+    async fn cluster(&self) -> Result<Vec<Symptom>> {
+        let meta = Arc::clone(&self.meta);
+        let brokers = blocking(move || meta.brokers()).await?;
+        Ok(too_few(brokers, self.settings.replication).into_iter().collect())
+    }
+
+    /// Everything, or why there is no answer.
+    async fn look(&self) -> Result<Vec<Symptom>> {
+        let mut seen = self.cluster().await?;
+        let mut of_topics = Vec::new();
+        for topic in &self.topics {
+            match self.topic(topic).await {
+                Ok(found) => of_topics.extend(found.into_iter().map(|one| (topic, one))),
+                Err(error) if error.kind() == Kind::Unavailable => return Err(error),
+                Err(error) => of_topics.push((
+                    topic,
+                    Symptom::error(
+                        "cannot_look",
+                        error.chain(),
+                        "give this user the rights to describe topics and their settings",
+                    ),
+                )),
+            }
+        }
+        seen.extend(together(of_topics, self.topics.len()));
         Ok(seen)
     }
 }
 
 #[async_trait]
 impl Doctor for KafkaDoctor {
+    /// Its version stays empty: Kafka's protocol tells features and no version, and no clock.
     async fn examine(&self, _now: Timestamp) -> Diagnosis {
         let address = self.settings.brokers.join(",");
-        let mut diagnosis = Diagnosis::reachable("kafka", &address);
-        for topic in &self.topics {
-            match self.topic(topic).await {
-                Ok(seen) => seen.into_iter().for_each(|symptom| diagnosis.add(symptom)),
-                Err(error) if error.kind() == Kind::Unavailable => {
-                    let advice = "start the brokers, or set kafka.brokers (KAFKA_BROKERS)";
-                    return Diagnosis::unreachable("kafka", address, error.chain(), advice);
-                }
-                Err(error) => diagnosis.add(Symptom::error(
-                    "cannot_look",
-                    error.chain(),
-                    "give this user the rights to describe topics and their settings",
-                )),
+        let seen = match self.look().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let why = error.chain();
+                let advice = unreachable_advice(&why);
+                return Diagnosis::unreachable("kafka", address, why, advice);
             }
-        }
+        };
+        let mut diagnosis = Diagnosis::reachable("kafka", &address);
+        seen.into_iter().for_each(|symptom| diagnosis.add(symptom));
         if !self.settings.security.is_encrypted() && !is_local(&self.settings.brokers) {
             diagnosis.add(Symptom::warning(
                 "no_tls",
@@ -86,60 +106,124 @@ impl Doctor for KafkaDoctor {
     }
 }
 
+fn unreachable_advice(why: &str) -> &'static str {
+    let why = why.to_ascii_lowercase();
+    if why.contains("certificate") || why.contains("ssl handshake") {
+        "set kafka.tls.ca_file to who signs the brokers' certificates, and kafka.brokers to the names \
+         in them"
+    } else if why.contains("sasl") || why.contains("authentication") {
+        "set kafka.sasl.username, kafka.sasl.password and kafka.sasl.mechanism to a user of the brokers"
+    } else {
+        "start the brokers, or set kafka.brokers (KAFKA_BROKERS)"
+    }
+}
+
+/// The same said of several topics is said once, with their names.
+fn together(found: Vec<(&Topic, Symptom)>, all: usize) -> Vec<Symptom> {
+    let mut groups: Vec<(Symptom, Vec<&str>)> = Vec::new();
+    for (topic, symptom) in found {
+        match groups.iter_mut().find(|(known, _)| *known == symptom) {
+            Some((_, topics)) => topics.push(topic.as_str()),
+            None => groups.push((symptom, vec![topic.as_str()])),
+        }
+    }
+    let named = groups.into_iter().map(|(symptom, topics)| {
+        let which = if topics.len() == all && all > 1 {
+            format!("all {all} topics")
+        } else {
+            topics.join(", ")
+        };
+        Symptom {
+            what: format!("{which}: {}", symptom.what),
+            advice: symptom.advice.replace("TOPIC", topics.first().unwrap_or(&"TOPIC")),
+            ..symptom
+        }
+    });
+    named.collect()
+}
+
+/// A topic that is not there.
+fn missing(is_made: bool) -> Symptom {
+    let advice = "evp topics ensure";
+    if is_made {
+        Symptom::note("topic_missing", "not there yet; made on first use", advice)
+    } else {
+        let what = "not there, and kafka.create_topics is false: nothing can be sent";
+        Symptom::error("topic_missing", what, advice)
+    }
+}
+
+/// Fewer brokers than a topic made now shall have copies.
+fn too_few(brokers: usize, replication: i32) -> Option<Symptom> {
+    let wanted = usize::try_from(replication).unwrap_or(0);
+    (brokers < wanted).then(|| {
+        let be = if brokers == 1 { "is 1 broker" } else { "are fewer brokers" };
+        Symptom::error(
+            "too_few_brokers",
+            format!("kafka.replication is {wanted} and there {be}: no topic can be made"),
+            "run more brokers, or set kafka.replication and kafka.min_in_sync to what there is",
+        )
+    })
+}
+
 fn is_local(brokers: &[String]) -> bool {
     brokers
         .iter()
         .all(|broker| ["127.", "localhost", "[::1]"].iter().any(|own| broker.starts_with(own)))
 }
 
+/// How a topic's setting is changed; `together` writes its name.
+fn alter(what: &str) -> String {
+    format!("kafka-configs --alter --entity-type topics --entity-name TOPIC --add-config {what}")
+}
+
 /// How many copies there are, and how many an acknowledgement stands for.
-fn copies(topic: &Topic, replicas: Option<i32>, min: Option<i32>, seen: &mut Vec<Symptom>) {
+fn copies(replicas: Option<i32>, min: Option<i32>, seen: &mut Vec<Symptom>) {
     let replicas = replicas.unwrap_or(1);
     let min = min.unwrap_or(1);
     if replicas < 2 {
         seen.push(Symptom::warning(
             "one_replica",
-            format!("{topic} has one copy: an acknowledged event is gone with its broker's disk"),
+            "one copy: an acknowledged event is gone with its broker's disk",
             "run three brokers, set kafka.replication = 3, and reassign the topic's partitions",
         ));
     } else if min < 2 {
         seen.push(Symptom::warning(
             "acknowledged_by_one",
-            format!(
-                "{topic} has min.insync.replicas = {min}: an event is acknowledged with one copy"
-            ),
-            format!("kafka-configs --alter --topic {topic} --add-config min.insync.replicas=2"),
+            format!("min.insync.replicas is {min}: an event is acknowledged with one copy"),
+            alter("min.insync.replicas=2"),
         ));
     } else if min >= replicas {
         seen.push(Symptom::warning(
             "no_broker_may_fail",
-            format!("{topic} has {replicas} copies and needs {min}: one broker down stops it"),
+            format!("{replicas} copies, and {min} are needed: one broker down stops it"),
             "set min.insync.replicas to one less than the replicas",
         ));
     }
 }
 
 /// What the topic's settings on the broker do to the promise.
-fn broker_settings(
-    topic: &Topic,
-    entries: &HashMap<String, String>,
-    largest_event: u64,
-    seen: &mut Vec<Symptom>,
-) {
+fn broker_settings(entries: &HashMap<String, String>, largest_event: u64, seen: &mut Vec<Symptom>) {
     let entry = |name: &str| entries.get(name).map(String::as_str);
-    let alter = |what: &str| format!("kafka-configs --alter --topic {topic} --add-config {what}");
     if entry("unclean.leader.election.enable") == Some("true") {
         seen.push(Symptom::error(
             "unclean_election",
-            format!("{topic} elects a leader that lacks acknowledged events: they are gone then"),
+            "elects a leader that lacks acknowledged events: they are gone then",
             alter("unclean.leader.election.enable=false"),
         ));
     }
     if entry("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
         seen.push(Symptom::error(
             "compacted",
-            format!("{topic} is compacted: of events with one key only the last is kept"),
+            "compacted: of events with one key only the last is kept",
             alter("cleanup.policy=delete"),
+        ));
+    }
+    if entry("message.timestamp.type") == Some("LogAppendTime") {
+        seen.push(Symptom::warning(
+            "brokers_time",
+            "brokers write their own time over the collector's: the archive's days are by it",
+            alter("message.timestamp.type=CreateTime"),
         ));
     }
     let most = entry("max.message.bytes").and_then(|text| text.parse::<u64>().ok());
@@ -147,7 +231,7 @@ fn broker_settings(
     if let Some(most) = most.filter(|most| *most < needed) {
         seen.push(Symptom::error(
             "message_too_small",
-            format!("{topic} takes records of {most} bytes, and an event may need {needed}"),
+            format!("takes records of {most} bytes, and an event may need {needed}"),
             alter(&format!("max.message.bytes={}", needed.next_power_of_two())),
         ));
     }
@@ -156,6 +240,7 @@ fn broker_settings(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::Severity;
 
     fn codes(seen: &[Symptom]) -> Vec<&str> {
         seen.iter().map(|symptom| symptom.code.as_str()).collect()
@@ -163,10 +248,9 @@ mod tests {
 
     #[test]
     fn copies_are_judged_by_what_one_broker_may_take_along() {
-        let topic = Topic::from("raw-events");
         let of = |replicas, min| {
             let mut seen = Vec::new();
-            copies(&topic, Some(replicas), Some(min), &mut seen);
+            copies(Some(replicas), Some(min), &mut seen);
             codes(&seen).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert!(of(3, 2).is_empty());
@@ -177,16 +261,59 @@ mod tests {
 
     #[test]
     fn a_topics_settings_are_judged_by_the_promise() {
-        let topic = Topic::from("raw-events");
         let mut seen = Vec::new();
         let entries = [
             ("unclean.leader.election.enable", "true"),
             ("cleanup.policy", "compact,delete"),
             ("max.message.bytes", "1000"),
+            ("message.timestamp.type", "LogAppendTime"),
         ];
         let entries = entries.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        broker_settings(&topic, &HashMap::from(entries), 768 << 10, &mut seen);
-        assert_eq!(codes(&seen), ["unclean_election", "compacted", "message_too_small"]);
-        assert!(seen[2].advice.ends_with("max.message.bytes=1048576"), "{}", seen[2].advice);
+        broker_settings(&HashMap::from(entries), 768 << 10, &mut seen);
+        assert_eq!(
+            codes(&seen),
+            ["unclean_election", "compacted", "brokers_time", "message_too_small"]
+        );
+        assert!(seen[3].advice.ends_with("max.message.bytes=1048576"), "{}", seen[3].advice);
+    }
+
+    #[test]
+    fn the_same_of_several_topics_is_said_once() {
+        let topics = ["raw-events", "decisions", "processed-events"].map(Topic::from);
+        let said = together(topics.iter().map(|topic| (topic, missing(true))).collect(), 3);
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].what, "all 3 topics: not there yet; made on first use");
+        assert_eq!(said[0].severity, Severity::Note);
+        let mut found = vec![(&topics[0], missing(false))];
+        for topic in &topics[1..] {
+            let mut seen = Vec::new();
+            copies(Some(3), Some(1), &mut seen);
+            found.extend(seen.into_iter().map(|symptom| (topic, symptom)));
+        }
+        let said = together(found, 3);
+        assert_eq!(codes(&said), ["topic_missing", "acknowledged_by_one"]);
+        assert!(said[0].what.starts_with("raw-events: not there"), "{}", said[0].what);
+        assert_eq!(said[0].severity, Severity::Error);
+        assert!(said[1].what.starts_with("decisions, processed-events: "), "{}", said[1].what);
+        assert!(said[1].advice.contains("--entity-name decisions "), "{}", said[1].advice);
+    }
+
+    #[test]
+    fn copies_that_no_broker_can_hold_are_told() {
+        assert_eq!(too_few(3, 3), None);
+        let told = too_few(1, 3).unwrap();
+        assert_eq!((told.code.as_str(), told.severity), ("too_few_brokers", Severity::Error));
+    }
+
+    #[test]
+    fn who_is_not_reached_is_advised_by_the_reason() {
+        let of = |why| unreachable_advice(why);
+        assert!(
+            of("SSL handshake failed: certificate verify failed").contains("kafka.tls.ca_file")
+        );
+        assert!(
+            of("SASL authentication error: invalid credentials").contains("kafka.sasl.password")
+        );
+        assert!(of("Local: Timed out").contains("KAFKA_BROKERS"));
     }
 }

@@ -22,8 +22,22 @@ use crate::settings::Kafka;
 /// Events of the client that are served before a call, so that they do not pile up.
 const SERVED: usize = 64;
 
-/// A context that logs as we do.
-pub(super) struct Quiet;
+/// A context that logs as we do, and remembers why brokers were not reached: a call says only that
+/// its time is over.
+#[derive(Default)]
+pub(super) struct Quiet {
+    why: Mutex<Option<String>>,
+}
+
+impl Quiet {
+    fn heard(&self, why: Option<String>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn why(&self) -> Option<String> {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -32,6 +46,10 @@ impl ClientContext for Quiet {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka, asking");
+        // That all are down follows from what was said before, and says less.
+        if error.rdkafka_error_code() != Some(Code::AllBrokersDown) {
+            self.heard(Some(reason.to_owned()));
+        }
     }
 }
 
@@ -61,7 +79,8 @@ impl fmt::Debug for Meta {
 impl Meta {
     /// A client of its own; connects at its first call.
     pub(super) fn new(settings: &Kafka) -> Result<Self> {
-        let client = BaseConsumer::from_config_and_context(&config::asking(settings), Quiet)
+        let config = config::asking(settings);
+        let client = BaseConsumer::from_config_and_context(&config, Quiet::default())
             .map_err(|error| errors::wrapped("cannot start a client", error))?;
         let timeout = settings.request_timeout.0;
         Ok(Self { client, timeout, heard: Mutex::default() })
@@ -75,12 +94,24 @@ impl Meta {
         }
     }
 
+    /// A failure with what was heard of its cause.
+    fn failed(&self, what: &str, code: Code) -> Error {
+        self.serve();
+        match self.client.context().why() {
+            Some(why) if errors::kind(code) == Kind::Unavailable => {
+                errors::error(format!("{what}: {why}"), code)
+            }
+            _ => errors::error(what, code),
+        }
+    }
+
     /// The identities of these topics, in order.
     pub(super) fn identities(&self, topics: &[Topic], limit: Duration) -> Result<Vec<Identity>> {
         self.serve();
         let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
         let described = native::describe(self.client.client(), &names, limit.min(self.timeout))
-            .map_err(|code| errors::error("cannot ask about topics", code))?;
+            .map_err(|code| self.failed("cannot ask about topics", code))?;
+        self.client.context().heard(None);
         let mut identities = Vec::with_capacity(topics.len());
         for topic in topics {
             let found = described.iter().find(|described| described.name == topic.as_str());
@@ -130,6 +161,13 @@ impl Meta {
         Ok(all)
     }
 
+    /// How many brokers there are.
+    pub(super) fn brokers(&self) -> Result<usize> {
+        let found = self.client.fetch_metadata(None, self.timeout);
+        let found = found.map_err(|error| errors::wrapped("cannot count the brokers", error))?;
+        Ok(found.brokers().len())
+    }
+
     /// Replicas of the partition that has the fewest.
     pub(super) fn replicas(&self, topic: &Topic) -> Result<Option<i32>> {
         let metadata =
@@ -157,7 +195,7 @@ impl Meta {
             Ok(positions) => positions,
             Err(Code::GroupIdNotFound) => Vec::new(),
             Err(code) => {
-                return Err(errors::error(format!("cannot read positions of group {group}"), code));
+                return Err(self.failed(&format!("cannot read positions of group {group}"), code));
             }
         };
         let of_topics = positions.into_iter().filter_map(|position| {
@@ -174,7 +212,7 @@ impl Meta {
         // Any topic will do, also one that is not there.
         match native::describe(self.client.client(), &["evp-ping"], limit) {
             Ok(_) => Ok(()),
-            Err(code) => Err(errors::error("no broker answers", code)),
+            Err(code) => Err(self.failed("no broker answers", code)),
         }
     }
 }

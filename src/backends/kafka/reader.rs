@@ -125,7 +125,7 @@ impl Readers {
             None => Reader {
                 client: BaseConsumer::from_config_and_context(
                     &config::reader(&self.settings),
-                    Quiet,
+                    Quiet::default(),
                 )
                 .map_err(|error| errors::wrapped("cannot start a reader", error))?,
                 copier: Copier::default(),

@@ -120,6 +120,7 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<()> {
+        self.tables.look(&self.pool).await?;
         answer!(self, "read", Bound::Query, |connection| lookup::check(connection))
     }
 }

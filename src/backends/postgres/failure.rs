@@ -26,6 +26,11 @@ impl Failure {
         self.code().is_some_and(|code| code.starts_with("40"))
     }
 
+    /// A table or a column is not there.
+    pub(super) fn misses_table(&self) -> bool {
+        matches!(self.code(), Some("42P01" | "42703"))
+    }
+
     /// Whether the connection still answers, so that a rollback may clean it.
     pub(super) fn leaves_connection(&self) -> bool {
         match self {

@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 use super::failure::Failure;
 use super::pool::Pool;
 use super::values::{Stamp, instant};
+use crate::model::Timestamp;
 use crate::ports::{Clock, Error, Kind, Migration, Migrations, Result};
 use crate::settings::Postgres;
 
@@ -54,20 +55,30 @@ impl PostgresMigrations {
 #[async_trait]
 impl Migrations for PostgresMigrations {
     async fn status(&self) -> Result<Vec<Migration>> {
-        let lease = self.pool.lease("read the migrations of").await?;
-        let done = done(&lease.connection.client).await;
-        let done = lease.end(done).await?;
-        refuse_newer(&done)?;
-        Ok(all(&done))
+        steps(&self.pool).await
     }
 
     async fn up(&self) -> Result<Vec<Migration>> {
-        let lease = self.pool.lease("migrate").await?;
-        let made = up(&lease.connection.client, Stamp(self.clock.now())).await;
-        let done = lease.end(made).await?;
-        refuse_newer(&done.before)?;
-        Ok(all(&done.after).into_iter().skip(done.before.len()).collect())
+        apply_due(&self.pool, self.clock.now()).await
     }
+}
+
+/// Every step, applied or due.
+pub(super) async fn steps(pool: &Pool) -> Result<Vec<Migration>> {
+    let lease = pool.lease("read the migrations of").await?;
+    let done = done(&lease.connection.client).await;
+    let done = lease.end(done).await?;
+    refuse_newer(pool, &done)?;
+    Ok(all(&done))
+}
+
+/// Applies what is due; what that was.
+pub(super) async fn apply_due(pool: &Pool, now: Timestamp) -> Result<Vec<Migration>> {
+    let lease = pool.lease("migrate").await?;
+    let made = up(&lease.connection.client, Stamp(now)).await;
+    let done = lease.end(made).await?;
+    refuse_newer(pool, &done.before)?;
+    Ok(all(&done.after).into_iter().skip(done.before.len()).collect())
 }
 
 /// Versions with the time at which each was applied.
@@ -94,6 +105,20 @@ async fn up(client: &Client, now: Stamp) -> std::result::Result<Made, Failure> {
     Ok(Made { before, after })
 }
 
+/// How the tables of a database stand to this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Of what version they are; 0 where there are none.
+    pub(super) version: usize,
+    /// The version that this program knows.
+    pub(super) newest: usize,
+}
+
+/// Looks, and refuses nothing.
+pub(super) async fn standing(client: &Client) -> std::result::Result<Standing, Failure> {
+    Ok(Standing { version: version(&done(client).await?), newest: STEPS.len() })
+}
+
 async fn done(client: &Client) -> std::result::Result<Done, Failure> {
     let there = "SELECT to_regclass('evp_migrations') IS NOT NULL";
     if client.query_one(there, &[]).await?.try_get(0)? {
@@ -109,12 +134,23 @@ async fn read(client: &Client) -> std::result::Result<Done, Failure> {
     rows.iter().map(|row| Ok((row.try_get(0)?, Stamp(instant(row, 1)?)))).collect()
 }
 
+/// The newest version that was applied.
+fn version(done: &Done) -> usize {
+    done.last().map_or(0, |(version, _)| usize::try_from(*version).unwrap_or(usize::MAX))
+}
+
 /// A database of a newer evp is left alone.
-fn refuse_newer(done: &Done) -> Result<()> {
-    if done.len() <= STEPS.len() {
+fn refuse_newer(pool: &Pool, done: &Done) -> Result<()> {
+    let version = version(done);
+    if version <= STEPS.len() {
         return Ok(());
     }
-    let text = format!("the tables are of version {}, which is newer than this evp", done.len());
+    let text = format!(
+        "the tables in postgres {} are of version {version}, made by a newer evp, and this one knows \
+         {}: run the newer evp",
+        pool.place(),
+        STEPS.len()
+    );
     Err(Error::new(Kind::Conflict, text))
 }
 

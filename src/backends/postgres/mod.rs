@@ -22,6 +22,7 @@ mod ruling;
 mod sink;
 mod stats;
 mod store;
+mod tables;
 mod tls;
 mod values;
 mod writes;

@@ -67,6 +67,11 @@ impl Pool {
         })
     }
 
+    /// Host, port and database, for messages.
+    pub(super) fn place(&self) -> &str {
+        &self.server.place
+    }
+
     /// A connection, waited for where all are in use.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ impl Sink for PostgresStore {
         if batch.events.is_empty() && batch.decisions.is_empty() && batch.dead_letters.is_empty() {
             return Ok(Applied::default());
         }
+        self.tables.prepare(&self.pool).await?;
         let now = self.options.clock.now();
         let mut attempt = 1;
         loop {
@@ -34,6 +35,9 @@ impl Sink for PostgresStore {
             let work = apply(&mut lease.connection, batch, now);
             let applied = bounded(Some(self.apply_timeout), work).await;
             let is_collision = applied.as_ref().is_err_and(Failure::is_collision);
+            if applied.as_ref().is_err_and(Failure::misses_table) {
+                self.tables.forget();
+            }
             match lease.end(applied).await {
                 Err(error) if is_collision && attempt < ATTEMPTS => {
                     tracing::debug!(error = error.chain(), attempt, "batch begun anew");
@@ -50,8 +54,9 @@ impl Sink for PostgresStore {
         Ok(None)
     }
 
-    /// Asks for the right to write where a batch writes last, and writes nothing.
+    /// Makes the tables where the settings say so, asks for the right to write where a batch writes last, and writes nothing.
     async fn check(&self) -> Result<()> {
+        self.tables.prepare(&self.pool).await?;
         let lease = self.pool.lease("write to").await?;
         let write = "UPDATE outcome_counts SET events = events WHERE false";
         let work = async { Ok(lease.connection.client.batch_execute(write).await?) };

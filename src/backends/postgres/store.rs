@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::failure::Failure;
 use super::pool::Pool;
+use super::tables::Tables;
 use crate::ports::{self, Clock};
 use crate::settings::Postgres;
 
@@ -25,6 +26,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct PostgresStore {
     pub(super) pool: Pool,
+    pub(super) tables: Tables,
     pub(super) options: Options,
     pub(super) apply_timeout: Duration,
 }
@@ -42,14 +44,15 @@ pub(super) enum Bound {
 const SILENCE: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
-    /// A store by the settings; connects with the first call. Its tables are made by
-    /// [`PostgresMigrations`](super::PostgresMigrations).
+    /// A store by the settings; connects with the first call. Its tables are made before the first
+    /// batch where the settings say so, else by [`PostgresMigrations`](super::PostgresMigrations).
     ///
     /// # Errors
     /// `Conflict` for settings that name no server.
     pub fn open(settings: &Postgres, options: Options) -> ports::Result<Arc<Self>> {
         let pool = Pool::new(settings)?;
-        Ok(Arc::new(Self { pool, options, apply_timeout: settings.apply_timeout.0 }))
+        let tables = Tables::new(settings.create_tables, Arc::clone(&options.clock));
+        Ok(Arc::new(Self { pool, tables, options, apply_timeout: settings.apply_timeout.0 }))
     }
 
     /// How long one statement of an answer may take.

@@ -48,12 +48,20 @@ impl Doctor for RedisDoctor {
         let info: Result<String> = self.link.run("examine", &redis::cmd("INFO")).await;
         let info = match info {
             Ok(info) => info,
+            // It answered, and what it answered is no use.
+            Err(error) if error.kind() == Kind::Conflict => {
+                let mut diagnosis = Diagnosis::reachable("redis", &self.address);
+                diagnosis.add(Symptom::error(
+                    "unusable",
+                    error.chain(),
+                    "use one Redis 7 or newer, not a Redis Cluster",
+                ));
+                return diagnosis;
+            }
             Err(error) => {
-                let advice = match error.kind() {
-                    Kind::Conflict => "use one Redis 7 or newer, not a Redis Cluster",
-                    _ => "start Redis, or set redis.addr (REDIS_ADDR) and redis.password",
-                };
-                return Diagnosis::unreachable("redis", &self.address, error.chain(), advice);
+                let why = error.chain();
+                let advice = unreachable_advice(&why);
+                return Diagnosis::unreachable("redis", &self.address, why, advice);
             }
         };
         let mut diagnosis = Diagnosis::reachable("redis", &self.address);
@@ -61,6 +69,12 @@ impl Doctor for RedisDoctor {
         if let Some(policy) = self.setting("maxmemory-policy").await {
             let limit = self.setting("maxmemory").await.unwrap_or_default();
             symptoms_of_memory(&policy, &limit).into_iter().for_each(|seen| diagnosis.add(seen));
+        } else {
+            diagnosis.add(Symptom::note(
+                "cannot_look",
+                "this user may not read its settings: whether it evicts marks is not known",
+                "ACL SETUSER NAME +config|get, or see that maxmemory-policy is noeviction",
+            ));
         }
         symptoms_of_info(&info).into_iter().for_each(|seen| diagnosis.add(seen));
         if !self.has_password && field(&info, "role").is_some() && !self.is_local() {
@@ -81,6 +95,17 @@ impl RedisDoctor {
     fn is_local(&self) -> bool {
         let host = self.address.split_once("://").map_or(self.address.as_str(), |(_, rest)| rest);
         ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
+    }
+}
+
+fn unreachable_advice(why: &str) -> &'static str {
+    let is_login = ["NOAUTH", "WRONGPASS", "Password authentication", "AuthenticationFailed"];
+    if is_login.iter().any(|word| why.contains(word)) {
+        "set redis.password, and redis.username for a user of its ACL"
+    } else if why.contains("certificate") {
+        "set redis.tls_ca to who signs its certificate, and redis.addr to the name in it"
+    } else {
+        "start Redis, or set redis.addr (REDIS_ADDR)"
     }
 }
 

@@ -6,6 +6,9 @@ use crate::cmd::error::{CmdResult, Finish};
 use crate::jobs::archive::{Archive, ArchiveRequest, ArchiveResponse, ObjectRow};
 
 /// List objects in the order of their keys
+///
+/// A key names its first offset; `last` is `-` where it does not name the last one too. That stands
+/// in the object's footer, which `evp archive verify` reads.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   evp archive ls

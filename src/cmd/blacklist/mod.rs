@@ -7,7 +7,7 @@ mod rm;
 
 use clap::Subcommand;
 
-use crate::model::Rule;
+use crate::model::{Rule, Timestamp};
 
 use super::ask::or_dash;
 use super::context::Context;
@@ -50,10 +50,12 @@ fn cells(rule: &Rule) -> Vec<String> {
         crate::model::RuleSource::Operator => "operator",
         crate::model::RuleSource::Automatic => "automatic",
     };
+    // One that somebody typed into redis-cli: nobody knows when.
+    let created = (rule.created_at != Timestamp::default()).then(|| rule.created_at.to_string());
     vec![
         rule.target.to_string(),
         source.to_owned(),
-        rule.created_at.to_string(),
+        or_dash(created),
         rule.expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
         or_dash(rule.reason.as_deref()),
     ]
@@ -71,4 +73,24 @@ fn undo_of(rule: &Rule) -> String {
         let _ok = write!(line, " --reason '{}'", reason.replace('\'', "'\\''"));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RuleSource, RuleTarget};
+
+    #[test]
+    fn when_a_rule_was_made_is_not_made_up() {
+        let rule = |created_at| Rule {
+            target: "1.2.3.4".parse::<RuleTarget>().unwrap(),
+            source: RuleSource::Operator,
+            reason: None,
+            created_at,
+            expires_at: None,
+        };
+        assert_eq!(cells(&rule(Timestamp::default()))[2], "-");
+        let known = cells(&rule(Timestamp::from_millis_clamped(1_500_000_000_000)))[2].clone();
+        assert_eq!(known, "2017-07-14T02:40:00.000Z");
+    }
 }

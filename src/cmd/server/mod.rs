@@ -69,8 +69,11 @@ impl Plan {
 
     /// What this process is called among those that share a data directory.
     fn instance(&self) -> Instance {
-        let names: Vec<&str> = self.roles.iter().map(|role| role.as_str()).collect();
-        let is_all = names.len() == Role::ALL.len();
+        let is_all = self.roles.len() == Role::ALL.len();
+        // The retrier comes with a worker and has no name of its own beside it.
+        let has_worker = self.roles.contains(&Role::Worker);
+        let is_named = |role: &&Role| !(has_worker && **role == Role::Retrier);
+        let names: Vec<&str> = self.roles.iter().filter(is_named).map(|r| r.as_str()).collect();
         let name = if is_all { "all".to_owned() } else { names.join("-") };
         Instance { name, collects: self.roles.contains(&Role::Collector) }
     }
@@ -185,6 +188,18 @@ fn tidy(directory: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_called_by_its_roles() {
+        let name = |roles: &[Role]| {
+            let args = ServerArgs { listen: None, admin_listen: None, drain_timeout: None };
+            Plan { roles: roles.to_vec(), create: true, args }.instance().name
+        };
+        assert_eq!(name(&[Role::Worker, Role::Retrier]), "worker");
+        assert_eq!(name(&[Role::Retrier]), "retrier");
+        assert_eq!(name(&[Role::Processor, Role::Archiver]), "processor-archiver");
+        assert_eq!(name(&Role::ALL), "all");
+    }
 
     #[test]
     fn addresses_are_read_as_people_shorten_them() {

@@ -77,7 +77,13 @@ impl Worker {
         let settings = Arc::clone(&self.deps.settings);
         let reads = (settings.groups.worker.clone(), settings.worker_topics());
         let feed = Feed::join(Role::Worker, &self.deps, self.voice, reads, stop).await?;
-        let Some(feed) = feed else { return Ok(()) };
+        let Some(mut feed) = feed else { return Ok(()) };
+        let sink = &self.deps.ports.sink;
+        // Before the first batch, so that whoever waits for the tables need not wait for an event.
+        if feed.insist("use the store", || sink.check()).await?.is_none() {
+            feed.close().await;
+            return Ok(());
+        }
         // One a process: its gauges are of the whole installation.
         let books = (self.number == 0).then(|| books::Books::start(&self.deps));
         let mut running = Running {
