@@ -76,10 +76,11 @@ impl Session {
         }
     }
 
-    /// Whether this process owns the directory, so that nothing but the command works on it.
+    /// Whether nothing but this command works on the data: it owns the directory that they lie in.
+    /// On a cluster other processes do, whoever asks.
     #[must_use]
-    pub const fn is_local(&self) -> bool {
-        matches!(self.0, Reach::Local(..))
+    pub fn is_alone(&self) -> bool {
+        matches!(&self.0, Reach::Local(owned) if owned.context.settings.backend.needs_directory())
     }
 
     /// Runs a job to its end.
@@ -99,12 +100,15 @@ impl Session {
     }
 
     /// Runs the roles until everything in the topics has ended, on a directory that no server
-    /// works on; nothing where one does.
+    /// works on; nothing where one does, or where the roles are processes of a cluster.
     ///
     /// # Errors
     /// What a role failed with.
     pub async fn drain(&self, cancel: CancellationToken) -> Result<(), CmdError> {
         let Reach::Local(owned) = &self.0 else { return Ok(()) };
+        if !self.is_alone() {
+            return Ok(());
+        }
         let JobContext { ports, settings } = owned.context.clone();
         let deps = RoleDeps { ports, settings, health: Health::new() };
         Ok(launch::drain(&deps, cancel).await?)

@@ -31,18 +31,18 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> CmdResult {
-        let (report, is_local) = context.block_on(async |cancel| {
+        let (report, is_alone) = context.block_on(async |cancel| {
             let session = Session::open(context).await?;
-            let is_local = session.is_local();
+            let is_alone = session.is_alone();
             // Nobody works on a stopped directory: waiting would change nothing.
-            let wait = if is_local { 0 } else { self.wait.0.as_millis() };
+            let wait = if is_alone { 0 } else { self.wait.0.as_millis() };
             let request = VerifyRequest {
                 wait_ms: u64::try_from(wait).unwrap_or(u64::MAX),
                 limit: self.limit,
             };
             let report = session.run::<Job>(request, &context.ui.progress("verify"), cancel).await;
             session.close().await?;
-            Ok((report?, is_local))
+            Ok((report?, is_alone))
         })?;
         if report.status == VerifyStatus::Unfinished {
             if context.ui.output().is_machine() {
@@ -50,7 +50,7 @@ impl Verify {
             }
             let reason = report.reason.as_deref().unwrap_or("no reason given");
             let error = CmdError::new(Kind::Failed, format!("could not finish: {reason}"));
-            return Err(if is_local {
+            return Err(if is_alone {
                 error.hint("nobody works on this directory; `evp serve` finishes what is in flight")
             } else {
                 error.hint("--wait gives it more time")

@@ -21,6 +21,8 @@ pub(super) struct Voice {
     component: Component,
     clock: Arc<dyn Clock>,
     failing: Option<Failing>,
+    /// What an operator should know although the role can work.
+    remark: Option<String>,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl Voice {
             _ => format!("{role}-{}", number.saturating_add(1)),
         };
         let component = deps.health.component(&name, clock.now());
-        Self { role, component, clock, failing: None }
+        Self { role, component, clock, failing: None, remark: None }
     }
 
     /// It begins a step; one that does not for long is stuck.
@@ -58,7 +60,16 @@ impl Voice {
 
     /// It can work.
     pub(super) fn ready(&mut self) {
-        self.component.ready(self.clock.now());
+        match &self.remark {
+            Some(remark) => self.component.degraded(remark.clone(), self.clock.now()),
+            None => self.component.ready(self.clock.now()),
+        }
+    }
+
+    /// It can work, and an operator should know this for as long as the process lives.
+    pub(super) fn remarks(&mut self, text: String) {
+        self.remark = Some(text);
+        self.ready();
     }
 
     /// Something worked: whatever failed before is over.

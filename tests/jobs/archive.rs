@@ -74,14 +74,14 @@ async fn objects_are_listed_in_pages_and_their_lines_are_those_stored() {
     let ArchiveResponse::Objects { objects: rest, truncated } = answer else { panic!() };
     assert!(!truncated && rest.len() == 4);
 
-    let request = ArchiveRequest::Lines { key: objects[0].key.clone() };
+    let request = ArchiveRequest::Lines { key: objects[0].key.clone(), after: None };
     let answer = sandbox.run::<Archive>(request).await.unwrap();
     let ArchiveResponse::Lines(object) = answer else { panic!("{answer:?}") };
-    assert_eq!((object.lines.len(), object.damage), (10, None));
+    assert_eq!((object.lines.len(), object.damage, object.more), (10, None, None));
     let stored = std::fs::read(&sandbox.files("events")[0]).unwrap();
     let stored = String::from_utf8(zstd::decode_all(&stored[..]).unwrap()).unwrap();
     assert_eq!(stored, format!("{}\n", object.lines.join("\n")));
 
-    let request = ArchiveRequest::Lines { key: "events/none".to_owned() };
+    let request = ArchiveRequest::Lines { key: "events/none".to_owned(), after: None };
     assert!(sandbox.run::<Archive>(request).await.is_err());
 }

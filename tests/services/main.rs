@@ -2,13 +2,27 @@
 //! `cargo test --features testsuite --test services`. Not part of `cargo test`, because it needs
 //! `scripts/install-servers`; a missing server fails.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(missing_docs, unreachable_pub, reason = "nothing outside sees a test's helpers")]
+
+mod archiver;
 mod cluster;
+#[path = "../jobs/damage.rs"]
+mod damage;
 mod doctor;
+mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../jobs/sandbox.rs"]
+#[allow(dead_code, reason = "shared with tests/jobs, which uses the rest")]
+mod jobs_sandbox;
 mod kafka;
+#[path = "../pipeline/sandbox.rs"]
+#[allow(dead_code, reason = "shared with tests/pipeline, which uses the rest")]
+mod pipeline_sandbox;
 mod postgres;
 mod redis;
 mod s3;
 mod servers;
 mod tls;
+mod verify;

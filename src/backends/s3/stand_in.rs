@@ -81,6 +81,11 @@ impl StandIn {
         lock(&self.shared.script).extend(lies);
     }
 
+    /// Takes back the lies that were not told yet.
+    pub fn honest(&self) {
+        lock(&self.shared.script).clear();
+    }
+
     /// Method and path of every request so far.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
@@ -91,6 +96,22 @@ impl StandIn {
     pub fn forget(&self) {
         lock(&self.shared.buckets).clear();
         lock(&self.shared.objects).clear();
+    }
+
+    /// Every object, by its key with the bucket first.
+    #[must_use]
+    pub fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        lock(&self.shared.objects).clone()
+    }
+
+    /// Puts an object there behind everybody's back.
+    pub fn plant(&self, path: &str, content: impl Into<Vec<u8>>) {
+        lock(&self.shared.objects).insert(path.to_owned(), content.into());
+    }
+
+    /// Takes an object away behind everybody's back.
+    pub fn remove(&self, path: &str) {
+        lock(&self.shared.objects).remove(path);
     }
 
     /// The bytes under a key, bucket first.

@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 pub use progress::Progress;
+pub use table::csv;
 
 use super::error::CmdError;
 

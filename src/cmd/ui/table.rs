@@ -25,13 +25,15 @@ where
     text
 }
 
-/// CSV by RFC 4180, with a header line.
-pub(super) fn csv<I>(headers: &[&str], rows: I) -> String
+/// CSV by RFC 4180, with a header line where there are headers.
+pub fn csv<I>(headers: &[&str], rows: I) -> String
 where
     I: IntoIterator<Item = Vec<String>>,
 {
     let mut text = String::new();
-    push_row(&mut text, headers.iter().copied());
+    if !headers.is_empty() {
+        push_row(&mut text, headers.iter().copied());
+    }
     for row in rows {
         push_row(&mut text, row.iter().map(String::as_str));
     }

@@ -254,7 +254,12 @@ fn read(content: &Bytes, parsed: &SegmentKey) -> Result<(Footer, Gaps), String> 
     }
     let mut gaps = Gaps::from(footer.first);
     for record in &mut reader {
-        gaps.line(record.map_err(|error| error.chain())?.offset);
+        let record = record.map_err(|error| error.chain())?;
+        // Its day is that of the first offset covered, which has a line or was skipped.
+        if record.offset == footer.first && record.record.timestamp.date_path() != parsed.date {
+            return Err("its first record is of another day than its key".to_owned());
+        }
+        gaps.line(record.offset);
     }
     gaps.end(footer.last);
     Ok((footer, gaps))

@@ -7,11 +7,12 @@ mod audit;
 mod holes;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError, ProgressSink};
 use crate::model::{Offset, Partition, TopicId};
-use crate::pipeline::archive_format::{SegmentReader, parse_key};
+use crate::pipeline::archive_format::{ArchiveError, SegmentReader, parse_key};
 use crate::ports;
 use crate::runtime::shutdown::CancellationToken;
 
@@ -30,10 +31,13 @@ pub enum ArchiveRequest {
         /// At most so many.
         limit: usize,
     },
-    /// The lines of one object.
+    /// The lines of one object, as many as are held at once.
     Lines {
         /// Its key.
         key: String,
+        /// Only lines behind this offset, the last one of the part before.
+        #[serde(default)]
+        after: Option<Offset>,
     },
     /// Whether everything is there and whole.
     Audit {
@@ -77,7 +81,13 @@ pub struct ObjectLines {
     pub lines: Vec<String>,
     /// Why there may be fewer than there were; `None` for an object that is whole.
     pub damage: Option<String>,
+    /// There are more behind this offset.
+    #[serde(default)]
+    pub more: Option<Offset>,
 }
+
+/// Bytes of lines that one answer holds; one line may be longer.
+const LINES_BYTES: usize = 4 << 20;
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +126,9 @@ impl Job for Archive {
             ArchiveRequest::List { prefix, after, limit } => {
                 list(context, &prefix, after.as_deref(), limit).await
             }
-            ArchiveRequest::Lines { key } => lines(context, &key).await.map(ArchiveResponse::Lines),
+            ArchiveRequest::Lines { key, after } => {
+                lines(context, &key, after).await.map(ArchiveResponse::Lines)
+            }
             ArchiveRequest::Audit { limit } => {
                 let report = audit::audit(context, limit, progress, &cancel).await?;
                 Ok(ArchiveResponse::Report(report))
@@ -150,7 +162,11 @@ async fn list(
     Ok(ArchiveResponse::Objects { objects: listed.into_iter().map(row).collect(), truncated })
 }
 
-async fn lines(context: &JobContext, key: &str) -> Result<ObjectLines, JobError> {
+async fn lines(
+    context: &JobContext,
+    key: &str,
+    after: Option<Offset>,
+) -> Result<ObjectLines, JobError> {
     let content = match context.ports.objects.get(key).await {
         Ok(content) => content,
         Err(error) if error.kind() == ports::Kind::NotFound => {
@@ -159,18 +175,32 @@ async fn lines(context: &JobContext, key: &str) -> Result<ObjectLines, JobError>
         Err(source) => return Err(JobError::port(format!("read {key}"), source)),
     };
     let read = tokio::task::spawn_blocking(move || {
-        let mut lines = Vec::new();
-        let mut reader = match SegmentReader::open(&content) {
-            Ok(reader) => reader,
-            Err(error) => return ObjectLines { lines, damage: Some(error.chain()) },
-        };
-        loop {
-            match reader.next() {
-                Some(Ok(_)) => lines.push(String::from_utf8_lossy(reader.line()).into_owned()),
-                Some(Err(error)) => return ObjectLines { lines, damage: Some(error.chain()) },
-                None => return ObjectLines { lines, damage: None },
-            }
-        }
+        let mut part = ObjectLines { lines: Vec::new(), damage: None, more: None };
+        part.damage = fill(&mut part, &content, after).err().map(|error| error.chain());
+        part
     });
     read.await.map_err(|error| JobError::io(format!("read {key}"), std::io::Error::other(error)))
+}
+
+fn fill(
+    part: &mut ObjectLines,
+    content: &Bytes,
+    after: Option<Offset>,
+) -> Result<(), ArchiveError> {
+    let mut reader = SegmentReader::open(content)?;
+    let mut bytes = 0;
+    while let Some(record) = reader.next() {
+        let offset = record?.offset;
+        if after.is_some_and(|after| offset <= after) {
+            continue;
+        }
+        let line = String::from_utf8_lossy(reader.line()).into_owned();
+        bytes += line.len();
+        part.lines.push(line);
+        if bytes >= LINES_BYTES {
+            part.more = Some(offset);
+            return Ok(());
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,11 @@
-//! What the decisions say, those archived and those that the worker has yet to store: 17 bytes a decision, found by binary search.
+//! What the decisions on the events of a range say, those archived and those that the worker has yet
+//! to store: 17 bytes a decision, found by binary search.
 
 use super::super::{JobContext, JobError};
 use super::source::{Object, Unread};
 use super::under_way::UnderWay;
 use crate::model::{ConsumedRecord, Decision, Origin, Outcome};
+use crate::ports::TimeRange;
 
 /// Outcomes of origins that were decided on.
 #[derive(Debug, Default)]
@@ -12,15 +14,20 @@ pub(super) struct Decided(Vec<(Origin, Outcome)>);
 const READ_AT_ONCE: usize = 2000;
 
 impl Decided {
-    /// Reads all archived decisions, then those on their way to the store; damaged objects are
-    /// named in `damaged`.
+    /// Reads the archived decisions on what was received in the range, then those on their way to
+    /// the store; damaged objects are named in `damaged`.
     pub(super) async fn read(
         context: &JobContext,
-        objects: &[Object],
-        under_way: &UnderWay,
+        (objects, under_way): (&[Object], &UnderWay),
+        range: &TimeRange,
         damaged: &mut Vec<String>,
     ) -> Result<Self, JobError> {
         let mut all = Vec::new();
+        let in_range = |record: &ConsumedRecord| {
+            let decision = decision_of(record)?;
+            let is_in = range.from <= decision.received_at && decision.received_at < range.to;
+            is_in.then_some((decision.origin, decision.outcome))
+        };
         for object in objects {
             let mut batches = match object.open(context).await {
                 Ok(batches) => batches,
@@ -35,14 +42,10 @@ impl Decided {
                 if records.is_empty() {
                     break;
                 }
-                let decisions = records.iter().filter_map(decision_of);
-                all.extend(decisions.map(|decision| (decision.origin, decision.outcome)));
+                all.extend(records.iter().filter_map(in_range));
             }
         }
-        let add = |record: &ConsumedRecord| {
-            all.extend(decision_of(record).map(|decision| (decision.origin, decision.outcome)));
-        };
-        under_way.read(context, add).await?;
+        under_way.read(context, |record| all.extend(in_range(record))).await?;
         // Stable, so that of two decisions on one origin the later one is kept last.
         all.sort_by_key(|(origin, _)| *origin);
         Ok(Self(all))

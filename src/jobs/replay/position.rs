@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{JobContext, JobError};
+use super::source::Object;
 use super::{ReplayRequest, ReplayResponse};
 use crate::model::{Offset, Partition, Timestamp, TopicId};
 
@@ -17,6 +18,13 @@ pub(super) struct Position {
     pub(super) place: Option<(TopicId, Partition, Offset)>,
     /// In that object, the next offset.
     pub(super) next: Offset,
+    /// In the partition of that object, everything below is done: objects may overlap where their
+    /// store could not refuse a taken key.
+    #[serde(default)]
+    pub(super) covered: Option<(TopicId, Partition, Offset)>,
+    /// All events are done; the object in hand is one of decisions.
+    #[serde(default)]
+    pub(super) in_decisions: bool,
     /// Of the records selected so far, when the first and the last were received.
     #[serde(default)]
     pub(super) window: Option<(Timestamp, Timestamp)>,
@@ -45,6 +53,8 @@ pub(super) async fn begin(
             object: None,
             place: None,
             next: Offset(0),
+            covered: None,
+            in_decisions: false,
             window: None,
             done,
         });
@@ -59,6 +69,44 @@ pub(super) async fn begin(
 }
 
 impl Position {
+    /// Takes an object in hand, from its beginning unless it was in hand already.
+    pub(super) fn take(&mut self, object: &Object) {
+        if self.object.as_deref() != Some(object.name.as_str()) {
+            self.object = Some(object.name.clone());
+            self.place = Some(object.place());
+            self.next = Offset(0);
+        }
+    }
+
+    /// Where to begin in the object in hand: what it or an overlapping one gave already is done.
+    pub(super) fn begin_of(&self, object: &Object) -> Offset {
+        let (topic, partition, _) = object.place();
+        let covered = self.covered.filter(|covered| (covered.0, covered.1) == (topic, partition));
+        covered.map_or(self.next, |(_, _, next)| self.next.max(next))
+    }
+
+    /// Everything of the object in hand below `next` is done.
+    pub(super) fn advance(&mut self, object: &Object, next: Offset) {
+        let (topic, partition, _) = object.place();
+        let covered = self.begin_of(object).max(next);
+        self.covered = Some((topic, partition, covered));
+        self.next = next;
+    }
+
+    /// Names an object that is passed over.
+    pub(super) fn damaged(&mut self, name: &str) {
+        if !self.done.damaged.iter().any(|known| known == name) {
+            self.done.damaged.push(name.to_owned());
+        }
+    }
+
+    /// Says something once, however often the replay is resumed.
+    pub(super) fn note(&mut self, text: &str) {
+        if !self.done.notes.iter().any(|known| known == text) {
+            self.done.notes.push(text.to_owned());
+        }
+    }
+
     /// Remembers how far it is; a dry run has nothing to remember.
     pub(super) async fn save(&self, context: &JobContext) -> Result<(), JobError> {
         if self.request.dry_run {

@@ -12,7 +12,7 @@ use super::select::{Choice, Selection, is_in};
 use super::source::{Batches, Object, Unread, objects, prune};
 use super::under_way::UnderWay;
 use super::{ReplayResponse, ReplaySource};
-use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, TopicId};
+use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, Timestamp, TopicId};
 use crate::pipeline::envelope::Envelope;
 use crate::ports::TimeRange;
 use crate::runtime::shutdown::CancellationToken;
@@ -41,24 +41,25 @@ impl<'c> Run<'c> {
         let range = position.request.range.unwrap_or(ALL_TIME);
         let events = prune(events, &range);
         let is_files = matches!(position.request.source, ReplaySource::Files { .. });
-        position.done.damaged.clear();
-        position.done.notes.clear();
-        let (mut damaged, mut notes) = (Vec::new(), Vec::new());
+        // Every decision is made after its event was received.
+        let decisions = prune(decisions, &TimeRange { from: range.from, to: Timestamp::MAX });
+        let mut damaged = Vec::new();
         // In this order: of everything below the processor's position the decisions are either in
         // the store or among those under way to it; and no archived record is beyond the ends.
         let (topics, groups) = (&context.settings.topics, &context.settings.groups);
         let raw = UnderWay::of(context, &topics.raw, &groups.processor).await?;
         let own_decisions = UnderWay::of(context, &topics.decisions, &groups.worker).await?;
-        let decided = Decided::read(context, &decisions, &own_decisions, &mut damaged).await?;
+        let sources = (&decisions[..], &own_decisions);
+        let decided = Decided::read(context, sources, &range, &mut damaged).await?;
         if is_files && decisions.is_empty() && !events.is_empty() {
-            notes.push(
+            position.note(
                 "no decisions among the files: events that were blocked or over the limit come \
-                 back too"
-                    .to_owned(),
+                 back too",
             );
         }
-        position.done.damaged = damaged;
-        position.done.notes = notes;
+        for name in damaged {
+            position.damaged(&name);
+        }
         let began = Instant::now();
         Ok(Self {
             context,
@@ -80,24 +81,15 @@ impl<'c> Run<'c> {
         cancel: &CancellationToken,
     ) -> Result<ReplayResponse, JobError> {
         self.position.save(self.context).await?;
-        let events = std::mem::take(&mut self.events);
-        // Everything before the object in hand is done, also where that object is gone by now.
-        let in_hand = self.position.object.as_deref();
-        let start = in_hand.and_then(|name| events.iter().position(|o| o.name == name));
-        let start = start.unwrap_or_else(|| match self.position.place {
-            Some(place) => events.partition_point(|object| object.place() < place),
-            None => 0,
-        });
-        for (at, object) in events.iter().enumerate().skip(start) {
-            if self.position.object.as_deref() != Some(object.name.as_str()) {
-                self.position.object = Some(object.name.clone());
-                self.position.place = Some(object.place());
-                self.position.next = Offset(0);
+        if !self.position.in_decisions {
+            let events = std::mem::take(&mut self.events);
+            for (at, object) in events.iter().enumerate().skip(self.start(&events)) {
+                self.position.take(object);
+                let message = format!("objects, {} events published", self.position.done.published);
+                let (done, total) = (at as u64, Some(events.len() as u64));
+                progress.report(JobProgress { done, total, message });
+                self.object(object, cancel).await?;
             }
-            let message = format!("objects, {} events published", self.position.done.published);
-            let (done, total) = (at as u64, Some(events.len() as u64));
-            progress.report(JobProgress { done, total, message });
-            self.object(object, cancel).await?;
         }
         if !self.position.request.reprocess {
             self.republish_decisions(cancel).await?;
@@ -106,14 +98,22 @@ impl<'c> Run<'c> {
         Ok(self.position.done)
     }
 
+    /// Everything before the object in hand is done, also where that object is gone by now.
+    fn start(&self, objects: &[Object]) -> usize {
+        let in_hand = self.position.object.as_deref();
+        let start = in_hand.and_then(|name| objects.iter().position(|o| o.name == name));
+        start.unwrap_or_else(|| match self.position.place {
+            Some(place) => objects.partition_point(|object| object.place() < place),
+            None => 0,
+        })
+    }
+
     async fn open(&mut self, object: &Object) -> Result<Option<Batches>, JobError> {
         match object.open(self.context).await {
             Ok(batches) => Ok(Some(batches)),
             Err(Unread::Damaged(reason)) => {
-                if !self.position.done.damaged.contains(&object.name) {
-                    self.position.done.damaged.push(object.name.clone());
-                }
-                self.position.done.notes.push(format!("{}: {reason}", object.name));
+                self.position.damaged(&object.name);
+                self.position.note(&format!("{}: {reason}", object.name));
                 Ok(None)
             }
             Err(Unread::Failed(error)) => Err(error),
@@ -126,15 +126,18 @@ impl<'c> Run<'c> {
         cancel: &CancellationToken,
     ) -> Result<(), JobError> {
         let Some(mut batches) = self.open(object).await? else { return Ok(()) };
-        self.position.done.objects += 1;
+        // One that was in hand before an interruption is counted already.
+        if self.position.next == Offset(0) {
+            self.position.done.objects += 1;
+        }
         let rate = self.position.request.rate.map_or(BATCH, |rate| rate.max(1) as usize);
         loop {
             let mut records = batches.next(rate.min(BATCH)).await?;
             let Some(end) = records.last().map(|record| record.offset.next()) else { break };
-            let (next, range) = (self.position.next, self.range);
+            let (next, range) = (self.position.begin_of(object), self.range);
             records.retain(|record| record.offset >= next && is_in(&range, record));
             self.events_batch(&records, object.topic_id(), cancel).await?;
-            self.position.next = end;
+            self.position.advance(object, end);
             self.position.save(self.context).await?;
             self.pace(records.len(), cancel).await;
             if cancel.is_cancelled() {
@@ -230,14 +233,22 @@ impl<'c> Run<'c> {
     /// Publishes the archived decisions of what was selected that the store does not have.
     async fn republish_decisions(&mut self, cancel: &CancellationToken) -> Result<(), JobError> {
         let Some(window) = self.decision_range() else { return Ok(()) };
-        for object in std::mem::take(&mut self.decisions) {
-            let Some(mut batches) = self.open(&object).await? else { continue };
+        if !self.position.in_decisions {
+            self.position.in_decisions = true;
+            (self.position.object, self.position.place) = (None, None);
+        }
+        let decisions = std::mem::take(&mut self.decisions);
+        for object in decisions.iter().skip(self.start(&decisions)) {
+            self.position.take(object);
+            let Some(mut batches) = self.open(object).await? else { continue };
             loop {
-                let records = batches.next(BATCH).await?;
-                if records.is_empty() {
-                    break;
-                }
+                let mut records = batches.next(BATCH).await?;
+                let Some(end) = records.last().map(|record| record.offset.next()) else { break };
+                let next = self.position.begin_of(object);
+                records.retain(|record| record.offset >= next);
                 self.decisions_batch(&records, object.topic_id(), &window, cancel).await?;
+                self.position.advance(object, end);
+                self.position.save(self.context).await?;
                 self.pace(records.len(), cancel).await;
                 if cancel.is_cancelled() {
                     return Err(self.stopped());

@@ -11,41 +11,25 @@ use crate::pipeline::envelope::Envelope;
 
 const AT_ONCE: usize = 2000;
 
-/// Withdraws findings about events that were accepted, or came to their end, during the audit.
-pub(super) async fn confirm(
-    context: &JobContext,
-    ends: Option<&Ends>,
-    findings: &mut Findings,
-) -> Result<(), JobError> {
-    let of_kind = |findings: &Findings, kind| -> HashSet<Origin> {
-        let kept = findings.kept.iter().filter(|finding| finding.kind == kind);
-        kept.filter_map(|finding| finding.origin).collect()
-    };
-    let missing: Vec<Origin> = of_kind(findings, FindingKind::Missing).into_iter().collect();
+/// Withdraws findings about events that came to their end during the audit.
+pub(super) async fn missing(context: &JobContext, findings: &mut Findings) -> Result<(), JobError> {
+    let kept = findings.kept.iter().filter(|finding| finding.kind == FindingKind::Missing);
+    let missing: Vec<Origin> = kept.filter_map(|finding| finding.origin).collect();
     let mut ended = HashSet::new();
     for origins in missing.chunks(AT_ONCE) {
         let outcomes = context.ports.store.outcomes(origins).await;
         let outcomes = outcomes.map_err(|source| JobError::port("read the store", source))?;
         ended.extend(outcomes.into_iter().map(|outcome| outcome.origin));
     }
-    let ghosts = of_kind(findings, FindingKind::Ghost);
-    let late = if ghosts.is_empty() {
-        HashSet::new()
-    } else {
-        accepted_since(context, ends, &ghosts).await?
-    };
     findings.withdraw(|finding| {
-        finding.origin.is_some_and(|origin| match finding.kind {
-            FindingKind::Missing => ended.contains(&origin),
-            FindingKind::Ghost => late.contains(&origin),
-            _ => false,
-        })
+        finding.kind == FindingKind::Missing
+            && finding.origin.is_some_and(|origin| ended.contains(&origin))
     });
     Ok(())
 }
 
 /// Which of these origins were accepted after the audit began.
-async fn accepted_since(
+pub(super) async fn accepted_since(
     context: &JobContext,
     ends: Option<&Ends>,
     wanted: &HashSet<Origin>,

@@ -1,6 +1,8 @@
 //! The audit itself: what was accepted and what became of it, side by side by origin.
 
+use super::super::books::Ends;
 use super::super::{JobContext, JobError, JobProgress, ProgressSink};
+use super::confirm::accepted_since;
 use super::outcomes::{OutcomeStream, Outcomes};
 use super::report::{Finding, FindingKind, Findings, OriginCounts};
 use super::sorter::{Copy, Found, Sorted};
@@ -8,6 +10,8 @@ use crate::model::{Origin, Outcome};
 use crate::runtime::shutdown::CancellationToken;
 
 const ORIGINS_AT_ONCE: usize = 4096;
+/// So many seeming ghosts are looked for together in what came in since.
+const GHOSTS_AT_ONCE: usize = 50_000;
 
 /// Where the accepted bytes of an altered row can be read again.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,10 @@ pub(super) struct Join {
     pub(super) counts: OriginCounts,
     pub(super) findings: Findings,
     pub(super) altered: Vec<Altered>,
+    /// Outcomes without an accepted origin, which may have been accepted since the audit began.
+    pub(super) ghosts: Vec<(Origin, String, Option<Outcome>)>,
+    /// The raw topic's ends when it began.
+    pub(super) ends: Option<Ends>,
     /// An outcome without an accepted origin is a finding: all that was accepted is known.
     pub(super) is_whole: bool,
 }
@@ -52,6 +60,9 @@ impl Join {
                 {
                     self.unaccepted(next, &outcomes.take(next));
                 }
+                if self.ghosts.len() >= GHOSTS_AT_ONCE {
+                    self.judge_ghosts(context).await?;
+                }
                 self.accepted(&copies, &outcomes.take(origin));
                 done += 1;
             }
@@ -62,7 +73,11 @@ impl Join {
         }
         while let Some(next) = outcomes.peek(store).await.map_err(failed)? {
             self.unaccepted(next, &outcomes.take(next));
+            if self.ghosts.len() >= GHOSTS_AT_ONCE {
+                self.judge_ghosts(context).await?;
+            }
         }
+        self.judge_ghosts(context).await?;
         Ok(self)
     }
 
@@ -80,15 +95,35 @@ impl Join {
 
     fn unaccepted(&mut self, origin: Origin, outcomes: &Outcomes) {
         let outcome = outcomes.outcome();
-        self.count(outcome);
         if outcomes.is_replayed() {
+            self.count(outcome);
             self.counts.restored += 1;
         } else if self.is_whole {
+            self.ghosts.push((origin, outcomes.event_id().to_owned(), outcome));
+        } else {
+            self.count(outcome);
+        }
+    }
+
+    /// What was accepted since the audit began is none of it; the rest was never accepted.
+    async fn judge_ghosts(&mut self, context: &JobContext) -> Result<(), JobError> {
+        let ghosts = std::mem::take(&mut self.ghosts);
+        if ghosts.is_empty() {
+            return Ok(());
+        }
+        let origins = ghosts.iter().map(|(origin, ..)| *origin).collect();
+        let late = accepted_since(context, self.ends.as_ref(), &origins).await?;
+        for (origin, event_id, outcome) in ghosts {
+            if late.contains(&origin) {
+                continue;
+            }
+            self.count(outcome);
             let what = outcome.map_or("resolved dead letter", Outcome::as_str);
             let detail = format!("{what}, but nothing with this origin was ever accepted");
             let finding = Finding::new(FindingKind::Ghost, detail);
-            self.findings.add(finding.of_origin(origin, outcomes.event_id()));
+            self.findings.add(finding.of_origin(origin, &event_id));
         }
+        Ok(())
     }
 
     fn accepted(&mut self, copies: &[Copy], outcomes: &Outcomes) {

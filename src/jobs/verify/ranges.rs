@@ -12,8 +12,8 @@ struct Range {
     first: Offset,
     last: Offset,
     key: String,
-    /// The key says the whole range: such objects may overlap and are resolved by offset, since
-    /// their store cannot refuse a taken key.
+    /// The key says the whole range: such objects may overlap any other and are resolved by offset.
+    /// Their store cannot refuse a taken key, or a damaged object had the key that they would have.
     says_last: bool,
 }
 
@@ -41,11 +41,17 @@ impl Ranges {
         for (partition, mut ranges) in self.0 {
             ranges.sort_by_key(|range| (range.first, range.last));
             let mut next = Offset(0);
+            // The end of those that may not overlap each other.
+            let mut alone = Offset(0);
             for range in &ranges {
                 if range.first > next {
                     findings.add(gap(topic, partition, next, range.first));
-                } else if range.first < next && !range.says_last {
-                    findings.add(overlap(topic, partition, range, next));
+                }
+                if !range.says_last {
+                    if range.first < alone {
+                        findings.add(overlap(topic, partition, range, alone));
+                    }
+                    alone = alone.max(range.last.next());
                 }
                 next = next.max(range.last.next());
             }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::super::books::Ends;
-use super::super::{JobContext, JobError, JobProgress, ProgressSink};
+use super::super::{JobContext, JobError, JobProgress};
+use super::Watch;
 use super::digest::copy_of;
 use super::ranges::Ranges;
 use super::report::{Finding, FindingKind, Findings, SourceCounts};
@@ -88,14 +89,15 @@ impl Scan {
         Ok(self)
     }
 
-    /// Reads every archive object and compares the ranges of this installation's topics.
+    /// Reads every archive object and compares the ranges of this installation's topics. Events
+    /// beyond these ends of the raw topic are not of this audit.
     pub(super) async fn archive(
         mut self,
-        context: &JobContext,
+        watch: &Watch<'_>,
         own: Own,
-        progress: &dyn ProgressSink,
-        cancel: &CancellationToken,
+        ends: Option<&Ends>,
     ) -> Result<Self, JobError> {
+        let &Watch { context, progress, cancel } = watch;
         self.counts.archive_enabled = true;
         let topics = &context.settings.topics;
         for (kind, own, topic) in [
@@ -117,7 +119,7 @@ impl Scan {
                     if cancel.is_cancelled() {
                         return Err(stopped());
                     }
-                    self = self.object(context, own, meta.key, &mut ranges).await?;
+                    self = self.object(context, (own, ends), meta.key, &mut ranges).await?;
                     let done = self.counts.event_objects + self.counts.decision_objects;
                     progress.report(JobProgress {
                         done,
@@ -134,7 +136,7 @@ impl Scan {
     async fn object(
         mut self,
         context: &JobContext,
-        own: Option<TopicId>,
+        (own, ends): (Option<TopicId>, Option<&Ends>),
         key: String,
         ranges: &mut Ranges,
     ) -> Result<Self, JobError> {
@@ -157,8 +159,9 @@ impl Scan {
         };
         let is_own = own == Some(parsed.topic_id);
         let (sent_key, sent) = (key.clone(), parsed.clone());
+        let end = ends.filter(|_| is_own).map(|ends| ends.end(parsed.partition));
         let (scan, footer) = in_background_with(self, move |scan| {
-            scan.read_object(&sent_key, &sent, &content, is_own)
+            scan.read_object((&sent_key, &sent), &content, is_own, end)
         })
         .await?;
         if let Some(footer) = footer.filter(|_| is_own) {
@@ -171,10 +174,10 @@ impl Scan {
     /// one counts all the same, so that only what is really gone is missing.
     fn read_object(
         &mut self,
-        key: &str,
-        parsed: &SegmentKey,
+        (key, parsed): (&str, &SegmentKey),
         content: &Bytes,
         is_own: bool,
+        end: Option<Offset>,
     ) -> std::io::Result<Option<Footer>> {
         let mut reader = match SegmentReader::open(content) {
             Ok(reader) => reader,
@@ -210,7 +213,8 @@ impl Scan {
                             "its first record is of another day than its key",
                         );
                     }
-                    if parsed.kind == Kind::Events {
+                    let is_of_audit = end.is_none_or(|end| record.offset < end);
+                    if parsed.kind == Kind::Events && is_of_audit {
                         self.sorter.push(copy_of(&record, found))?;
                     }
                 }

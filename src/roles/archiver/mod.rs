@@ -206,7 +206,13 @@ impl Running {
         let Some(placed) = self.feed.insist("write the archive", try_place).await? else {
             return Ok(false);
         };
-        self.metrics.add(&segment, placed);
+        self.metrics.add(&segment, &placed);
+        if let Some(key) = &placed.damaged {
+            self.feed.voice.remarks(format!(
+                "archive object {key} is damaged or not ours; its records stand beside it, and \
+                 `evp archive verify` names it"
+            ));
+        }
         if let Some(pending) = self.pending.get_mut(at) {
             pending.covered(taken, placed.next);
         }
@@ -253,8 +259,8 @@ impl Metrics {
         }
     }
 
-    fn add(&self, segment: &Segment, placed: Placed) {
-        self.damaged.increment(u64::from(placed.is_damaged));
+    fn add(&self, segment: &Segment, placed: &Placed) {
+        self.damaged.increment(u64::from(placed.damaged.is_some()));
         if placed.adopted {
             self.adopted.increment(1);
             return;
