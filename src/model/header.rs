@@ -1,7 +1,5 @@
 //! Names of record headers (contract, "Topics, keys, files, tables").
 
-use std::borrow::Cow;
-
 /// A record header's name. The closed part costs one byte in the embedded log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HeaderName {
@@ -101,8 +99,8 @@ impl HeaderName {
             .map_or_else(|| Self::Other(name.into()), |(header, _)| header.clone())
     }
 
-    pub(super) fn from_code(code: u8) -> Option<Cow<'static, Self>> {
-        KNOWN.get(usize::from(code)).map(|(header, _)| Cow::Borrowed(header))
+    pub(super) fn from_code(code: u8) -> Option<&'static Self> {
+        KNOWN.get(usize::from(code)).map(|(header, _)| header)
     }
 
     pub(super) const fn code(&self) -> u8 {

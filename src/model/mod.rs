@@ -22,7 +22,7 @@ pub use offset::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
 pub use origin::Origin;
 pub use outcome::{Durability, Outcome, Status};
 pub use record::{
-    ConsumedRecord, Headers, MalformedBatch, Record, RecordBatch, RecordBatchBuilder,
+    ConsumedRecord, Headers, MalformedBatch, Record, RecordBatch, RecordBatchBuilder, RecordView,
 };
 pub use rule::{Rule, RuleSource, RuleTarget, RuleTargetError};
 pub use timestamp::Timestamp;

@@ -174,17 +174,21 @@ impl RecordBatch {
 
     /// Its records in order, sharing its bytes.
     pub fn iter(&self) -> impl Iterator<Item = Result<Record, MalformedBatch>> + '_ {
+        self.views().map(|view| view.map(|view| view.to_record(&self.data)))
+    }
+
+    /// Its records in order, read in place: no allocation and no count of owners.
+    pub fn views(&self) -> impl Iterator<Item = Result<RecordView<'_>, MalformedBatch>> {
         let mut at = 0;
         let mut failed = false;
         std::iter::from_fn(move || {
             if failed || at >= self.data.len() {
                 return None;
             }
-            let decoded = decode(&self.data, at);
-            match decoded {
-                Some((record, next)) => {
+            match RecordView::read(&self.data, at) {
+                Some((view, next)) => {
                     at = next;
-                    Some(Ok(record))
+                    Some(Ok(view))
                 }
                 None => {
                     failed = true;
@@ -195,51 +199,113 @@ impl RecordBatch {
     }
 }
 
-fn decode(data: &Bytes, start: usize) -> Option<(Record, usize)> {
-    let length = usize::try_from(u32::from_le_bytes(array(data, start)?)).ok()?;
-    let body = start.checked_add(4)?;
-    let end = body.checked_add(length)?;
-    if end > data.len() {
-        return None;
-    }
-    let data = data.slice(..end);
-    let timestamp = Timestamp::from_millis(i64::from_le_bytes(array(&data, body)?))?;
-    let key_length = usize::from(u16::from_le_bytes(array(&data, body + 8)?));
-    let mut at = body + 10;
-    let key = take(&data, &mut at, key_length)?;
-    let header_count = *data.get(at)?;
-    at += 1;
-    let mut headers = Vec::with_capacity(usize::from(header_count));
-    for _ in 0..header_count {
-        let code = *data.get(at)?;
+/// One record of a batch, in place.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordView<'b> {
+    /// Chooses the partition.
+    pub key: &'b [u8],
+    /// The content.
+    pub value: &'b [u8],
+    /// When it was made.
+    pub timestamp: Timestamp,
+    header_count: u8,
+    /// The encoded headers; walked over once already.
+    headers: &'b [u8],
+}
+
+impl<'b> RecordView<'b> {
+    fn read(data: &'b [u8], start: usize) -> Option<(Self, usize)> {
+        let length = usize::try_from(u32::from_le_bytes(array(data, start)?)).ok()?;
+        let body = start.checked_add(4)?;
+        let end = body.checked_add(length)?;
+        let data = data.get(..end)?;
+        let timestamp = Timestamp::from_millis(i64::from_le_bytes(array(data, body)?))?;
+        let mut at = body + 8;
+        let key = take_field(data, &mut at)?;
+        let header_count = *data.get(at)?;
         at += 1;
-        let name = if code == HeaderName::OTHER {
-            let name_length = usize::from(*data.get(at)?);
-            at += 1;
-            let name = take(&data, &mut at, name_length)?;
-            HeaderName::Other(std::str::from_utf8(&name).ok()?.into())
-        } else {
-            HeaderName::from_code(code)?.into_owned()
-        };
-        let value_length = usize::from(u16::from_le_bytes(array(&data, at)?));
-        at += 2;
-        headers.push((name, take(&data, &mut at, value_length)?));
+        let from = at;
+        for _ in 0..header_count {
+            take_header(data, &mut at)?;
+        }
+        let headers = data.get(from..at)?;
+        Some((Self { key, value: data.get(at..)?, timestamp, header_count, headers }, end))
     }
-    let value = data.slice(at..end);
-    Some((Record { key, value, timestamp, headers: Headers(headers) }, end))
+
+    /// Names and values in order.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> + use<'b> {
+        let (headers, mut at) = (self.headers, 0);
+        // Reading cannot fail: `read` walked over the same bytes.
+        (0..self.header_count).map(move |_| {
+            let (name, value) = take_header(headers, &mut at).unwrap_or((Name::Other(""), &[]));
+            (name.as_str(), value)
+        })
+    }
+
+    /// The record, sharing the bytes that the view looks at.
+    fn to_record(self, data: &Bytes) -> Record {
+        let mut at = 0;
+        let headers = (0..self.header_count).filter_map(|_| {
+            let (name, value) = take_header(self.headers, &mut at)?;
+            Some((name.to_owned(), data.slice_ref(value)))
+        });
+        Record {
+            key: data.slice_ref(self.key),
+            value: data.slice_ref(self.value),
+            timestamp: self.timestamp,
+            headers: Headers(headers.collect()),
+        }
+    }
+}
+
+/// A header's name in place.
+enum Name<'b> {
+    Known(&'static HeaderName),
+    Other(&'b str),
+}
+
+impl<'b> Name<'b> {
+    fn as_str(&self) -> &'b str {
+        match self {
+            Self::Known(name) => name.as_str(),
+            Self::Other(name) => name,
+        }
+    }
+
+    fn to_owned(&self) -> HeaderName {
+        match self {
+            Self::Known(name) => (*name).clone(),
+            Self::Other(name) => HeaderName::Other((*name).into()),
+        }
+    }
+}
+
+fn take_header<'b>(data: &'b [u8], at: &mut usize) -> Option<(Name<'b>, &'b [u8])> {
+    let code = *data.get(*at)?;
+    *at += 1;
+    let name = if code == HeaderName::OTHER {
+        let length = usize::from(*data.get(*at)?);
+        *at += 1;
+        Name::Other(std::str::from_utf8(take(data, at, length)?).ok()?)
+    } else {
+        Name::Known(HeaderName::from_code(code)?)
+    };
+    Some((name, take_field(data, at)?))
+}
+
+fn take_field<'b>(data: &'b [u8], at: &mut usize) -> Option<&'b [u8]> {
+    let length = usize::from(u16::from_le_bytes(array(data, *at)?));
+    *at += 2;
+    take(data, at, length)
 }
 
 fn array<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
     data.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-fn take(data: &Bytes, at: &mut usize, length: usize) -> Option<Bytes> {
-    let end = at.checked_add(length)?;
-    if end > data.len() {
-        return None;
-    }
-    let slice = data.slice(*at..end);
-    *at = end;
+fn take<'b>(data: &'b [u8], at: &mut usize, length: usize) -> Option<&'b [u8]> {
+    let slice = data.get(*at..at.checked_add(length)?)?;
+    *at += length;
     Some(slice)
 }
 
@@ -358,6 +424,11 @@ mod tests {
         let batch = RecordBatch::of_all(&records);
         let read: Vec<Record> = batch.iter().map(Result::unwrap).collect();
         assert_eq!(read, records);
+        for (view, record) in batch.views().map(Result::unwrap).zip(&records) {
+            assert_eq!((view.key, view.value), (&record.key[..], &record.value[..]));
+            let headers: Vec<_> = view.headers().collect();
+            assert_eq!(headers, [("evp-origin", &b"o-1"[..]), ("x-mine", &b"7"[..])]);
+        }
         assert!(RecordBatch::from_encoded(batch.encoded().clone(), 3).is_ok());
         assert!(RecordBatch::from_encoded(batch.encoded().clone(), 2).is_err());
     }

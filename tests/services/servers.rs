@@ -67,6 +67,11 @@ impl Running {
         }
     }
 
+    /// Its process id; 0 while it is stopped.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         if let Some(child) = &self.child {

@@ -5,25 +5,24 @@
 //! again: copies carry their origins, so that a record that was there after all is a redelivery.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use futures_util::task::AtomicWaker;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use super::native::{self, Share, Shares, TopicHandle};
+use super::ticket::Ticket;
 use super::{config, errors};
-use crate::model::{Record, RecordBatch, Topic};
+use crate::model::{RecordBatch, Topic};
 use crate::ports::{Error, Kind, Result};
 use crate::settings::Kafka;
 
@@ -55,7 +54,42 @@ struct Shared {
 /// One producer; the next one has the next number.
 struct Generation {
     number: u64,
+    /// Before the producer, so that they are dropped before it.
+    topics: RwLock<Vec<(Topic, Arc<TopicHandle>)>>,
     producer: ThreadedProducer<Reports>,
+}
+
+impl Generation {
+    fn topic(&self, topic: &Topic) -> Option<Arc<TopicHandle>> {
+        let of = |topics: &[(Topic, Arc<TopicHandle>)]| {
+            let found = topics.iter().find(|(name, _)| name == topic);
+            found.map(|(_, handle)| Arc::clone(handle))
+        };
+        if let Some(handle) = of(&self.topics.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Some(handle);
+        }
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = of(&topics) {
+            return Some(handle);
+        }
+        let handle = Arc::new(TopicHandle::new(self.producer.client(), topic.as_str())?);
+        topics.push((topic.clone(), Arc::clone(&handle)));
+        Some(handle)
+    }
+
+    /// Hands the records over; the code with which one was refused.
+    fn send(
+        &self,
+        ticket: &Ticket,
+        shares: &mut Shares<Arc<Ticket>>,
+    ) -> std::result::Result<(), Code> {
+        let topic = self.topic(&ticket.topic).ok_or(Code::InvalidArgument)?;
+        for record in ticket.batch.views() {
+            let record = record.map_err(|_| Code::BadMessage)?;
+            native::produce(self.producer.client(), &topic, &record, shares)?;
+        }
+        Ok(())
+    }
 }
 
 enum Repair {
@@ -99,64 +133,6 @@ impl Contact {
     }
 }
 
-/// One batch under way.
-#[derive(Debug)]
-struct Ticket {
-    topic: Topic,
-    batch: RecordBatch,
-    /// Reports that have not come, and one for the sender while it sends.
-    open: AtomicU32,
-    generation: AtomicU64,
-    resends: AtomicU32,
-    /// Nobody waits any more: the caller was told of a failure while sending.
-    is_abandoned: AtomicBool,
-    is_done: AtomicBool,
-    failure: Mutex<Option<Code>>,
-    waker: AtomicWaker,
-}
-
-impl Ticket {
-    fn new(topic: &Topic, batch: RecordBatch) -> Arc<Self> {
-        Arc::new(Self {
-            topic: topic.clone(),
-            open: AtomicU32::new(batch.count().saturating_add(1)),
-            batch,
-            generation: AtomicU64::new(0),
-            resends: AtomicU32::new(0),
-            is_abandoned: AtomicBool::new(false),
-            is_done: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            waker: AtomicWaker::new(),
-        })
-    }
-
-    fn fail(&self, code: Code) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
-    }
-
-    fn failure(&self) -> Option<Code> {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn done(&self) {
-        self.is_done.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    async fn wait(&self) -> Option<Code> {
-        poll_fn(|context| {
-            if !self.is_done.load(Ordering::Acquire) {
-                self.waker.register(context.waker());
-                if !self.is_done.load(Ordering::Acquire) {
-                    return Poll::Pending;
-                }
-            }
-            Poll::Ready(self.failure())
-        })
-        .await
-    }
-}
-
 /// Takes the delivery reports of one producer, on that producer's own thread.
 struct Reports {
     repairs: Sender<Repair>,
@@ -164,24 +140,16 @@ struct Reports {
 }
 
 impl Reports {
-    /// Counts reports down; the last one ends the ticket or hands it to the repairer.
-    fn settle(&self, ticket: Arc<Ticket>, reports: u32) {
-        if ticket.open.fetch_sub(reports, Ordering::AcqRel) != reports {
-            return;
-        }
-        match ticket.failure() {
-            None => {
-                self.contact.heard();
-                ticket.done();
-            }
-            Some(_) if ticket.is_abandoned.load(Ordering::Acquire) => {}
-            Some(_) => {
-                if let Err(unsent) = self.repairs.send(Repair::Failed(ticket))
-                    && let Repair::Failed(ticket) = unsent.0
-                {
-                    ticket.done();
-                }
-            }
+    /// After the last report: ends the ticket or hands it to the repairer.
+    fn settle(&self, ticket: Arc<Ticket>) {
+        if !ticket.has_failed() {
+            self.contact.heard();
+            ticket.done();
+        } else if !ticket.is_abandoned.load(Ordering::Acquire)
+            && let Err(unsent) = self.repairs.send(Repair::Failed(ticket))
+            && let Repair::Failed(ticket) = unsent.0
+        {
+            ticket.done();
         }
     }
 }
@@ -216,13 +184,15 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, text: &str) {
 }
 
 impl ProducerContext for Reports {
-    type DeliveryOpaque = Arc<Ticket>;
+    type DeliveryOpaque = Share<Arc<Ticket>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Arc<Ticket>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, share: Share<Arc<Ticket>>) {
         if let Err((error, _)) = result {
-            ticket.fail(error.rdkafka_error_code().unwrap_or(Code::Fail));
+            share.get().fail(error.rdkafka_error_code().unwrap_or(Code::Fail));
         }
-        self.settle(ticket, 1);
+        if let Some(ticket) = share.end() {
+            self.settle(ticket);
+        }
     }
 }
 
@@ -296,7 +266,7 @@ impl Producer {
 
     #[cfg(test)]
     pub(super) fn raise_fatal(&self) {
-        super::native::raise_fatal(self.shared.current.load().producer.client());
+        native::raise_fatal(self.shared.current.load().producer.client());
     }
 
     #[cfg(test)]
@@ -325,60 +295,23 @@ impl Shared {
     fn send(&self, ticket: &Arc<Ticket>) -> Result<()> {
         let current = self.current.load_full();
         ticket.generation.store(current.number, Ordering::Release);
-        let reports = current.producer.context();
-        let mut unsent = ticket.batch.count();
-        for record in ticket.batch.iter() {
-            let refused = match &record {
-                Ok(record) => hand_over(&current.producer, ticket, record),
-                Err(_) => Some(Code::BadMessage),
-            };
-            match refused {
-                None => unsent = unsent.saturating_sub(1),
-                Some(code) => return self.broken(ticket, reports, unsent.saturating_add(1), code),
+        let mut shares = Shares::new(Arc::clone(ticket), ticket.batch.count());
+        let sent = current.send(ticket, &mut shares);
+        if let Err(code) = sent {
+            ticket.fail(code);
+            // A fatal error is mended behind the caller's back; anything else it hears at once.
+            ticket.is_abandoned.store(code != Code::Fatal, Ordering::Release);
+        }
+        if let Some(ticket) = shares.end() {
+            current.producer.context().settle(ticket);
+        }
+        match sent {
+            Err(code) if code != Code::Fatal => {
+                Err(errors::error(format!("cannot append to {}", ticket.topic), code))
             }
+            _ => Ok(()),
         }
-        reports.settle(Arc::clone(ticket), unsent.saturating_add(1));
-        Ok(())
     }
-
-    fn broken(
-        &self,
-        ticket: &Arc<Ticket>,
-        reports: &Reports,
-        missing: u32,
-        code: Code,
-    ) -> Result<()> {
-        ticket.fail(code);
-        let is_fatal = code == Code::Fatal;
-        // A fatal error is mended behind the caller's back; anything else it hears at once.
-        ticket.is_abandoned.store(!is_fatal, Ordering::Release);
-        reports.settle(Arc::clone(ticket), missing);
-        if is_fatal {
-            return Ok(());
-        }
-        Err(errors::error(format!("cannot append to {}", ticket.topic), code))
-    }
-}
-
-/// The code with which the producer refused a record; `None` where it took it.
-fn hand_over(
-    producer: &ThreadedProducer<Reports>,
-    ticket: &Arc<Ticket>,
-    record: &Record,
-) -> Option<Code> {
-    let headers = record.headers.iter().fold(
-        OwnedHeaders::new_with_capacity(record.headers.len()),
-        |headers, (name, value)| {
-            headers.insert(Header { key: name.as_str(), value: Some(value.as_ref()) })
-        },
-    );
-    let message = BaseRecord::with_opaque_to(ticket.topic.as_str(), Arc::clone(ticket))
-        .key(record.key.as_ref())
-        .payload(record.value.as_ref())
-        .timestamp(record.timestamp.as_millis())
-        .headers(headers);
-    let (error, _) = producer.send(message).err()?;
-    Some(error.rdkafka_error_code().unwrap_or(Code::Fail))
 }
 
 fn generation(
@@ -390,7 +323,7 @@ fn generation(
     let reports = Reports { repairs: repairs.clone(), contact: Arc::clone(contact) };
     let producer = ThreadedProducer::from_config_and_context(&config::producer(settings), reports)
         .map_err(|error| errors::wrapped("cannot start a producer", error))?;
-    Ok(Generation { number, producer })
+    Ok(Generation { number, topics: RwLock::default(), producer })
 }
 
 /// Looks at each failed batch: replaces a producer that had a fatal error and sends the batch
@@ -424,8 +357,7 @@ fn repair(shared: &Shared, failed: &Receiver<Repair>) {
             ticket.done();
             continue;
         }
-        *ticket.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        ticket.open.store(ticket.batch.count().saturating_add(1), Ordering::Release);
+        ticket.forget_failure();
         if shared.send(&ticket).is_err() {
             // The caller still waits here: nothing was told to it yet.
             ticket.done();

@@ -1,5 +1,5 @@
 //! What the safe wrapper of librdkafka lacks: topic identities, positions of any group, headers of
-//! any bytes. The only module with `unsafe`.
+//! any bytes, and producing without a copy a field. The only module with `unsafe`.
 //!
 //! Every function owns what it makes: pointers are wrapped in [`Owned`] at once, read while their
 //! owner lives, and copied out before it is dropped. librdkafka's handles may be used from any
@@ -9,6 +9,8 @@
     unsafe_code,
     reason = "calls of librdkafka that its safe wrapper does not offer; each block says why it is sound"
 )]
+
+mod produce;
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -21,6 +23,8 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::model::{HeaderName, Headers, TopicId};
+
+pub(super) use produce::{Share, Shares, TopicHandle, produce};
 
 /// The handle of a client; never dereferenced here.
 pub(super) type Handle = *mut rd::rd_kafka_t;

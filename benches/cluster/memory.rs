@@ -1,0 +1,167 @@
+//! All roles at a steady rate: resident memory of each, what the archive costs, and memory through
+//! an outage of what comes after each.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::load::{self, Done, Load};
+use crate::process::{Process, pause, wait};
+use crate::report::{grouped, heading};
+use crate::stand::Stand;
+
+/// Events a second.
+const RATE: f64 = 20_000.0;
+/// Load before and after an outage.
+const AROUND: Duration = Duration::from_secs(5);
+/// How often memory is looked at.
+const EVERY: Duration = Duration::from_millis(250);
+const RAW: &str = "raw-events";
+const PROCESSED: &str = "processed-events";
+
+struct Roles {
+    collector: Process,
+    processor: Process,
+    archiver: Process,
+    worker: Process,
+}
+
+impl Roles {
+    fn all(&self) -> [(&'static str, &Process); 4] {
+        [
+            ("collector", &self.collector),
+            ("processor", &self.processor),
+            ("archiver", &self.archiver),
+            ("worker", &self.worker),
+        ]
+    }
+
+    fn resident(&self) -> [f64; 4] {
+        self.all().map(|(_, role)| role.resident_mb())
+    }
+}
+
+pub fn run(stand: &mut Stand) {
+    stand.evp(&["migrate", "up"]);
+    stand.sql("TRUNCATE raw_events, campaign_stats, event_decisions, dead_letters, outcome_counts");
+    let roles = Roles {
+        collector: stand.role("collector", &[]),
+        processor: stand.role("processor", &[]),
+        archiver: stand.role("archiver", &[]),
+        worker: stand.role("worker", &[]),
+    };
+    pause(Duration::from_secs(2));
+    let idle = roles.resident();
+    let steady = stand.scale.steady;
+    let mut judged = 0;
+    let beside = |stand: &mut Stand| {
+        pause(steady);
+        judged = stand.kafka.count(PROCESSED);
+    };
+    let (done, under_load) = watched(stand, &roles, (steady, 0), beside);
+    let mut accepted = done.events;
+    archive(stand, &roles, &done);
+    let outage = stand.scale.outage;
+    let mut lines = Vec::new();
+    for server in ["Kafka", "Redis", "MinIO", "Postgres"] {
+        let beside = |stand: &mut Stand| {
+            pause(AROUND);
+            // Postgres waits for its clients unless it is told by INT.
+            let signal = if server == "Postgres" { Signal::INT } else { Signal::TERM };
+            stand.server(server).end_with(signal);
+            pause(outage);
+            stand.server(server).resume();
+        };
+        let (done, most) = watched(stand, &roles, (outage + AROUND * 2, accepted), beside);
+        accepted += done.events;
+        lines.push((server, done, most));
+    }
+    let per_second = |events: u64| grouped(events as f64 / done.seconds);
+    heading(
+        &format!(
+            "Resident MB, {} events/s asked for, {} accepted and {} judged a second",
+            grouped(RATE),
+            per_second(done.events),
+            per_second(judged)
+        ),
+        &[
+            "role",
+            "idle",
+            "most under load",
+            "goal",
+            "most through an outage",
+            "of",
+            "requests refused in it",
+        ],
+    );
+    for (index, (name, _)) in roles.all().into_iter().enumerate() {
+        let (server, done, most) = &lines[index];
+        println!(
+            "| {name} | {:.0} | {:.0} | 150 | {:.0} | {server}, {} s | {} |",
+            idle[index],
+            under_load[index],
+            most[index],
+            outage.as_secs(),
+            done.refused
+        );
+    }
+    println!("\naccepted {accepted} events, each of which has its row");
+}
+
+/// Runs the steady load with something beside it, waits until all accepted events have their rows
+/// and lie in the archive, and gives the most resident memory of each role in all that time.
+fn watched(
+    stand: &mut Stand,
+    roles: &Roles,
+    (length, before): (Duration, u64),
+    beside: impl FnOnce(&mut Stand),
+) -> (Done, [f64; 4]) {
+    let (stop, stopped) = channel::<()>();
+    let (address, ledger) = (roles.collector.http.unwrap(), Arc::clone(&stand.ledger));
+    thread::scope(|scope| {
+        let load = scope.spawn(move || load::run(address, Load::steady(RATE), length, &ledger));
+        let memory = scope.spawn(move || {
+            let mut most = [0.0_f64; 4];
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                for (most, now) in most.iter_mut().zip(roles.resident()) {
+                    *most = most.max(now);
+                }
+            }
+            most
+        });
+        beside(stand);
+        let done = load.join().unwrap().unwrap();
+        drained(stand, roles, before + done.events);
+        drop(stop);
+        (done, memory.join().unwrap())
+    })
+}
+
+fn drained(stand: &Stand, roles: &Roles, accepted: u64) {
+    let rows = || -> u64 {
+        pause(Duration::from_millis(300));
+        let sum = stand.sql("SELECT coalesce(sum(total_events), 0) FROM campaign_stats");
+        sum.parse().unwrap()
+    };
+    let limit = Duration::from_secs(300);
+    assert!(wait(limit, || rows() >= accepted), "{} rows of {accepted}", rows());
+    let archived = || roles.archiver.metric("evp_archiver_records_total") as u64;
+    assert!(wait(limit, || archived() >= accepted), "{} archived of {accepted}", archived());
+}
+
+/// What the archive of the steady load cost.
+fn archive(stand: &Stand, roles: &Roles, done: &Done) {
+    let metric = |name| roles.archiver.metric(name);
+    let puts = metric("evp_archiver_objects_total") + metric("evp_archiver_adopted_total");
+    let bytes = metric("evp_archiver_bytes_total");
+    let events = stand.kafka.count(RAW) as f64;
+    heading(
+        &format!("Archive of {} events at that rate", grouped(events)),
+        &["what", "measured", "goal"],
+    );
+    println!("| PUTs a million events | {:.0} | 50 |", puts * 1e6 / events);
+    println!("| stored bytes / bytes of the events | {:.2} | 0.20 |", bytes / done.bytes as f64);
+}
