@@ -37,7 +37,7 @@ use join::Join;
 use report::Findings;
 pub use report::{Finding, FindingKind, OriginCounts, SourceCounts, VerifyReport, VerifyStatus};
 use scan::{Own, Scan};
-use sorter::Sorter;
+use sorter::{Sorted, Sorter};
 use wave::Wave;
 
 /// How to audit.
@@ -171,6 +171,12 @@ fn sorting_directory(context: &JobContext) -> PathBuf {
     if data.is_dir() { data.clone() } else { std::env::temp_dir() }
 }
 
+async fn sort(sorter: Sorter) -> Result<Sorted, JobError> {
+    let sorted = tokio::task::spawn_blocking(move || sorter.finish()).await;
+    let sorted = sorted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    sorted.map_err(|source| JobError::io("sort what was accepted", source))
+}
+
 async fn audit(
     watch: &Watch<'_>,
     limit: usize,
@@ -203,9 +209,7 @@ async fn audit(
     }
     let Scan { sorter, findings, counts, objects } = scan;
     report.sources = counts;
-    let sorted = tokio::task::spawn_blocking(move || sorter.finish()).await;
-    let sorted = sorted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    let sorted = sorted.map_err(|source| JobError::io("sort what was accepted", source))?;
+    let sorted = sort(sorter).await?;
     let join = Join {
         counts: OriginCounts::default(),
         findings,
