@@ -11,6 +11,7 @@ use crate::backends::embedded::{
     EmbeddedLogOptions, StoreDb, StoreOptions,
 };
 use crate::backends::kafka::{KafkaDoctor, KafkaLog, KafkaLogOptions};
+use crate::backends::lenient::LenientState;
 use crate::backends::postgres::{
     Options as PostgresOptions, PostgresDoctor, PostgresMigrations, PostgresStore,
 };
@@ -23,7 +24,7 @@ use crate::ports::{
     SystemClock,
 };
 use crate::settings::{
-    DurabilityMode, LogBackend, ObjectBackend, Settings, StateBackend, StoreBackend,
+    DurabilityMode, LogBackend, ObjectBackend, Settings, StateBackend, StoreBackend, WithoutState,
 };
 
 /// How the ports are opened.
@@ -161,8 +162,12 @@ pub fn open_with_clock(
     clock: Arc<dyn Clock>,
 ) -> Result<Wired, WireError> {
     let directory = directory(settings, mode)?;
-    let wiring =
-        Wiring { settings, clock: &clock, folder: directory.as_ref().map(DataDirectory::path) };
+    let wiring = Wiring {
+        settings,
+        clock: &clock,
+        folder: directory.as_ref().map(DataDirectory::path),
+        instance: mode.instance.as_ref(),
+    };
     let mut keepers: Vec<Arc<dyn Checkpoints>> = Vec::new();
     // The store comes first: it owns the worker's group alone, the other keeper owns the rest.
     let (sink, store) = wiring.store(&mut keepers)?;
@@ -170,7 +175,7 @@ pub fn open_with_clock(
     let objects = wiring.objects()?;
     let log = match settings.backend.log {
         LogBackend::Embedded => OpenLog::Embedded(wiring.embedded_log(keepers)?),
-        LogBackend::Kafka => wiring.kafka_log(mode.instance.as_ref())?,
+        LogBackend::Kafka => wiring.kafka_log()?,
     };
     let ports = Ports { log: log.port(), state, objects, sink, store, clock };
     Ok(Wired { ports, log, directory })
@@ -211,6 +216,7 @@ struct Wiring<'s> {
     settings: &'s Settings,
     clock: &'s Arc<dyn Clock>,
     folder: Option<&'s Path>,
+    instance: Option<&'s Instance>,
 }
 
 impl Wiring<'_> {
@@ -255,7 +261,15 @@ impl Wiring<'_> {
         };
         match embedded {
             Some(db) if is_embedded => Ok(db),
-            _ => Ok(RedisState::open(&self.settings.redis, Arc::clone(self.clock))?),
+            _ => {
+                let redis = RedisState::open(&self.settings.redis, Arc::clone(self.clock))?;
+                // A command is told that the state is away, whatever roles do.
+                let passes = self.settings.processor.without_state == WithoutState::Pass;
+                if passes && self.instance.is_some() {
+                    return Ok(Arc::new(LenientState::new(redis)));
+                }
+                Ok(redis)
+            }
         }
     }
 
@@ -285,14 +299,14 @@ impl Wiring<'_> {
     }
 
     /// Kafka, with a spill log in front of it where this process accepts events.
-    fn kafka_log(&self, instance: Option<&Instance>) -> Result<OpenLog, WireError> {
+    fn kafka_log(&self) -> Result<OpenLog, WireError> {
         let settings = self.settings;
         let log = Arc::new(KafkaLog::open(KafkaLogOptions {
             settings: settings.kafka.clone(),
             topics: settings.topics.all().into_iter().cloned().collect(),
         })?);
         let replicated = settings.collector.durability == DurabilityMode::Replicated;
-        let collects = instance.is_some_and(|instance| instance.collects);
+        let collects = self.instance.is_some_and(|instance| instance.collects);
         if !collects || !settings.spill.enabled || replicated {
             return Ok(OpenLog::Kafka { log, spill: None });
         }

@@ -3,6 +3,7 @@
 pub mod embedded;
 pub mod kafka;
 mod ledger;
+pub mod lenient;
 pub mod memory;
 pub mod postgres;
 pub mod redis;

@@ -115,6 +115,11 @@ pub trait State: Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn put_job_state(&self, key: &str, state: Option<&str>) -> Result<()>;
 
+    /// What an operator should know although batches are answered: that they are not judged.
+    fn degraded(&self) -> Option<String> {
+        None
+    }
+
     /// `Ok` when a batch could be judged now.
     ///
     /// # Errors

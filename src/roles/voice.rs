@@ -23,6 +23,8 @@ pub(super) struct Voice {
     failing: Option<Failing>,
     /// What an operator should know although the role can work.
     remark: Option<String>,
+    /// The same for as long as it lasts.
+    limp: Option<String>,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Voice {
             _ => format!("{role}-{}", number.saturating_add(1)),
         };
         let component = deps.health.component(&name, clock.now());
-        Self { role, component, clock, failing: None, remark: None }
+        Self { role, component, clock, failing: None, remark: None, limp: None }
     }
 
     /// It begins a step; one that does not for long is stuck.
@@ -60,7 +62,7 @@ impl Voice {
 
     /// It can work.
     pub(super) fn ready(&mut self) {
-        match &self.remark {
+        match self.limp.as_ref().or(self.remark.as_ref()) {
             Some(remark) => self.component.degraded(remark.clone(), self.clock.now()),
             None => self.component.ready(self.clock.now()),
         }
@@ -70,6 +72,14 @@ impl Voice {
     pub(super) fn remarks(&mut self, text: String) {
         self.remark = Some(text);
         self.ready();
+    }
+
+    /// It works, but only half; nothing where it works whole again.
+    pub(super) fn limps(&mut self, why: Option<String>) {
+        if self.limp.is_some() != why.is_some() {
+            self.limp = why;
+            self.ready();
+        }
     }
 
     /// Something worked: whatever failed before is over.

@@ -43,6 +43,8 @@ pub const GAP_RECORDS: &str = "evp_gap_records_total";
 pub const STUCK: &str = "evp_stuck_consumers_total";
 /// Events judged by `verdict`.
 pub const PROCESSOR_JUDGED: &str = "evp_processor_judged_total";
+/// Events that passed unjudged while the state was away.
+pub const PROCESSOR_UNJUDGED: &str = "evp_processor_unjudged_total";
 /// Addresses banned because they crossed the limit.
 pub const PROCESSOR_BANS: &str = "evp_processor_bans_total";
 /// Objects that the archiver created.

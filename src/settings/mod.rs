@@ -38,7 +38,7 @@ pub use process::{LogFormat, Shutdown, Telemetry};
 pub use redis::Redis;
 pub use s3::S3;
 pub use secret::Secret;
-pub use stages::{Archive, Log, Processor, Retry, Worker};
+pub use stages::{Archive, Log, Processor, Retry, WithoutState, Worker};
 pub use topics::{Groups, Topics};
 pub use units::{ByteSize, Span};
 

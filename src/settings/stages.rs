@@ -54,6 +54,18 @@ pub struct Processor {
     pub ban: Span,
     /// How often the rules are read again.
     pub rules_refresh: Span,
+    /// What happens to events while marks, rates and rules are away.
+    pub without_state: WithoutState,
+}
+
+/// What the processor does while its state is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutState {
+    /// Waits: events stay in their topic until they can be judged.
+    Pause,
+    /// Lets events pass unjudged; the store still keeps one row an `event_id`.
+    Pass,
 }
 
 impl Default for Processor {
@@ -65,6 +77,7 @@ impl Default for Processor {
             ip_rate_limit_per_min: 0,
             ban: Span::from_secs(3600),
             rules_refresh: Span(Duration::from_millis(500)),
+            without_state: WithoutState::Pause,
         }
     }
 }

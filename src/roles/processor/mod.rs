@@ -408,7 +408,13 @@ impl Running {
                 }
             }
         };
-        self.feed.insist("judge a batch", judge).await
+        let verdicts = self.feed.insist("judge a batch", judge).await?;
+        let away = self.ports.state.degraded();
+        if away.is_some() && verdicts.is_some() {
+            self.metrics.unjudged.increment(candidates.len() as u64);
+        }
+        self.feed.voice.limps(away);
+        Ok(verdicts)
     }
 
     fn banned(&mut self, ban: Option<Rule>, event: &Readable) {
@@ -465,6 +471,7 @@ struct Metrics {
     rate_limited: Counter,
     dead: Counter,
     bans: Counter,
+    unjudged: Counter,
 }
 
 impl Metrics {
@@ -477,6 +484,7 @@ impl Metrics {
             rate_limited: judged("rate_limited"),
             dead: judged("dead_lettered"),
             bans: metrics::counter!(names::PROCESSOR_BANS),
+            unjudged: metrics::counter!(names::PROCESSOR_UNJUDGED),
         }
     }
 

@@ -28,6 +28,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("backend.state", &["embedded", "redis"]),
     ("backend.objects", &["directory", "s3"]),
     ("backend.store", &["embedded", "postgres"]),
+    ("processor.without_state", &["pause", "pass"]),
     ("kafka.compression", &["none", "gzip", "snappy", "lz4", "zstd"]),
     ("kafka.group_protocol", &["classic", "consumer"]),
     ("kafka.assignor", &["range", "roundrobin", "cooperative-sticky"]),

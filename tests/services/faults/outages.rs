@@ -68,6 +68,29 @@ fn redis_stopped() {
     ended(&cluster, &roles, load, "redis stopped");
 }
 
+/// By setting, events pass unjudged meanwhile: said, counted, and still one row an id.
+#[test]
+fn redis_stopped_and_events_pass() {
+    let mut cluster = Cluster::start_with(&[("EVP__PROCESSOR__WITHOUT_STATE", "pass")]);
+    let roles = cluster.all();
+    let load = gentle(&roles, "pass");
+    flowing(&load, 20);
+    cluster.redis.stop();
+    let processor = &roles["processor"];
+    let is_degraded = || {
+        let (status, body) = processor.readiness();
+        status == 200 && body["checks"]["processor"]["state"] == "degraded"
+    };
+    eventually(30, || processor.said(), is_degraded);
+    let stored = count(&cluster, "raw_events");
+    eventually(30, || processor.said(), || count(&cluster, "raw_events") > stored + 50);
+    let unjudged = processor.metric("evp_processor_unjudged_total").unwrap_or(0.0);
+    assert!(unjudged > 0.0, "not counted");
+    cluster.redis.resume();
+    eventually(30, || processor.said(), || !is_degraded());
+    ended(&cluster, &roles, load, "redis stopped, events passed");
+}
+
 /// Lost marks and rules cost work, never an event nor a second row.
 #[test]
 fn redis_forgets_everything() {
