@@ -5,8 +5,15 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use evp::ports::Kind;
-use evp::settings::{Assignor, GroupProtocol};
+use evp::backends::memory::{self, MemoryObjectStore, MemoryState};
+use evp::model::{RecordBatchBuilder, Shape};
+use evp::pipeline::envelope::RequestEnvelope;
+use evp::ports::{Clock, Kind, Ports, SystemClock};
+use evp::roles::launch::RoleSet;
+use evp::roles::{Role, RoleDeps};
+use evp::runtime::health::Health;
+use evp::runtime::shutdown::CancellationToken;
+use evp::settings::{Assignor, GroupProtocol, Settings};
 use rdkafka::admin::NewPartitions;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -405,4 +412,71 @@ async fn a_zombie_commits_nothing_over_the_new_owner() {
     assert!(child.wait().unwrap().success(), "{said:?}");
     assert_eq!(said.iter().filter(|line| line.contains("commits: ")).count(), 2, "{said:?}");
     assert_eq!(committed(&log, &group, &topic).await, 15, "{said:?}");
+}
+
+/// Two processors and two workers in one process: each with partitions of its own, named in the
+/// process's health, and no marker of an unclean end left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_processors_and_workers_of_one_process_share_the_work() {
+    const EVENTS: u32 = 600;
+    let (_broker, port) = started().await;
+    let mut settings = Settings::default();
+    settings.kafka = super::settings(port, 4);
+    settings.processor.count = 2;
+    settings.worker.count = 2;
+    settings.topics.raw = Topic::new("many-raw");
+    settings.topics.processed = Topic::new("many-processed");
+    settings.groups.processor = GroupId::new("many-processors");
+    settings.groups.worker = GroupId::new("many-workers");
+    let topics = settings.topics.all().into_iter().cloned().collect();
+    let log = KafkaLog::open(KafkaLogOptions { settings: settings.kafka.clone(), topics }).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = memory::store(settings.groups.worker.clone(), Arc::clone(&clock)).unwrap();
+    let ports = Ports {
+        log: Arc::new(log),
+        state: Arc::new(MemoryState::new()),
+        objects: Arc::new(MemoryObjectStore::new()),
+        sink: Arc::clone(&store) as Arc<dyn evp::ports::Sink>,
+        store,
+        clock,
+    };
+    let deps = RoleDeps { ports, settings: Arc::new(settings), health: Health::new() };
+    let raw = &deps.settings.topics.raw;
+    let mut sent = RecordBatchBuilder::default();
+    let request =
+        RequestEnvelope::new(deps.ports.clock.now(), Some("192.0.2.1"), Shape::Campaign, None);
+    for n in 0..EVENTS {
+        let value = format!(
+            r#"{{"event_id":"m-{n}","event_type":"click","user_id":"u-{n}","campaign_id":"c"}}"#
+        );
+        request.push(&mut sent, &format!("m-{n}"), &format!("u-{n}"), value.as_bytes());
+    }
+    deps.ports.log.append(raw, sent.finish()).await.unwrap();
+
+    let shutdown = CancellationToken::new();
+    let set = RoleSet::build(&[Role::Processor, Role::Worker], &deps).unwrap();
+    let running = evp::runtime::tasks::spawn("roles", set.run(shutdown.clone()));
+    let working = async {
+        while deps.ports.store.books().await.unwrap().stored < u64::from(EVENTS)
+            || !deps.health.is_ready()
+        {
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, working).await.expect("not all is stored");
+    let checks: Vec<String> = deps.health.checks().into_keys().collect();
+    assert_eq!(checks, ["processor", "processor-2", "retrier", "worker", "worker-2"]);
+    let id = deps.ports.log.describe(raw).await.unwrap().id;
+    let marker = |partition: i32| {
+        let (state, key) = (&deps.ports.state, format!("processor.marker/{id}/{partition}"));
+        async move { state.job_state(&key).await.unwrap() }
+    };
+    assert!(marker(0).await.is_some(), "no marker while it runs");
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+    for partition in 0..4 {
+        assert_eq!(marker(partition).await, None, "partition {partition}");
+    }
+    let books = deps.ports.store.books().await.unwrap();
+    assert_eq!((books.stored, books.duplicate), (u64::from(EVENTS), 0));
 }
