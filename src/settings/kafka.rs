@@ -140,9 +140,8 @@ pub enum GroupProtocol {
 
 /// By which rule members share partitions out.
 ///
-/// `range` is the default: positions are committed explicitly, and with `cooperative-sticky`
-/// explicit commits during a rebalance fail in librdkafka (its issues 4059 and 4220), so that events
-/// would come twice at each. All members of a group need the same.
+/// `range` is the default: hand-overs are short here, and commits in the middle of a cooperative
+/// rebalance are refused at first (docs/decisions/0008). All members of a group need the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Assignor {

@@ -19,6 +19,8 @@ use rdkafka::client::DefaultClientContext;
 
 use super::servers::{self, Running};
 
+mod groups;
+
 /// A broker and its data.
 struct Broker {
     running: Running,

@@ -137,6 +137,7 @@ pub(super) fn reader(settings: &Kafka) -> ClientConfig {
     let mut config = reading(settings);
     config
         .set("group.id", format!("{}-reader", settings.client_id))
+        .set("session.timeout.ms", millis(settings.session_timeout))
         .set("enable.partition.eof", "true")
         .set("queued.max.messages.kbytes", "4096");
     finished(config, settings)
@@ -145,7 +146,10 @@ pub(super) fn reader(settings: &Kafka) -> ClientConfig {
 /// A client that asks and neither reads nor writes.
 pub(super) fn asking(settings: &Kafka) -> ClientConfig {
     let mut config = common(settings);
-    config.set("allow.auto.create.topics", "false");
+    config
+        .set("allow.auto.create.topics", "false")
+        // Never joined with, but librdkafka compares it with a poll interval of the operator's.
+        .set("session.timeout.ms", millis(settings.session_timeout));
     finished(config, settings)
 }
 
@@ -157,7 +161,8 @@ pub(super) fn check(settings: &Kafka) -> Result<()> {
             return Err(Error::new(Kind::Data, what));
         }
     }
-    for config in [producer(settings), member(settings, "evp", 0), reader(settings)] {
+    let all = [producer(settings), member(settings, "evp", 0), reader(settings), asking(settings)];
+    for config in all {
         config.create_native_config().map_err(|error| {
             Error::new(Kind::Data, "librdkafka refuses the settings of kafka").with_source(error)
         })?;
@@ -209,5 +214,7 @@ mod tests {
         assert!(check(&with("no.such.thing=1")).is_err());
         assert!(check(&with("nonsense")).is_err());
         check(&with("socket.nagle.disable=true")).unwrap();
+        // Shorter than librdkafka's own session time-out, longer than ours.
+        check(&with("max.poll.interval.ms=20000")).unwrap();
     }
 }

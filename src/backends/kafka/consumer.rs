@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -20,13 +21,25 @@ use crate::ports::{Consumer, Error, Fetched, Kind, Polled, Progress, Result, cra
 /// How long leaving a group is waited for; it goes on without.
 const LEAVE: Duration = Duration::from_secs(10);
 
+/// Between two tries of a commit while the group shares out anew.
+const REGROUP: Duration = Duration::from_millis(100);
+
+/// How a commit ended.
+#[derive(Debug)]
+enum Committed {
+    /// It is done, or was of an assignment that is gone.
+    Done,
+    /// The group is sharing out anew.
+    NotNow(KafkaError),
+}
+
 /// One membership as its role sees it. Dropping it leaves the group.
 #[derive(Debug)]
 pub(super) struct KafkaConsumer {
     membership: Arc<Membership>,
     is_paused: bool,
     /// A commit that a dropped future left behind, or that did not end in time.
-    committing: Option<JoinHandle<Result<()>>>,
+    committing: Option<JoinHandle<Result<Committed>>>,
 }
 
 impl KafkaConsumer {
@@ -42,6 +55,44 @@ impl KafkaConsumer {
                 Error::new(Kind::Unavailable, "cannot start a thread").with_source(error)
             })?;
         Ok(Self { membership, is_paused: false, committing: None })
+    }
+
+    /// Commits the positions of those assignments that are current now.
+    async fn commit_current(
+        &mut self,
+        progress: &[Progress],
+        limit: Duration,
+    ) -> Result<Committed> {
+        let (client, positions) = {
+            let mut state = self.membership.lock();
+            let positions: Vec<_> = progress
+                .iter()
+                .filter_map(|progress| {
+                    let topic_id = state.current(&progress.assignment)?;
+                    Some((progress.assignment.at.clone(), topic_id, progress.next))
+                })
+                .collect();
+            if positions.is_empty() {
+                return Ok(Committed::Done);
+            }
+            let client = membership::joined(&state)?;
+            state.commits();
+            (client, positions)
+        };
+        let under_way = UnderWay(Arc::clone(&self.membership));
+        crash::point("checkpoint.before");
+        let committing = tokio::task::spawn_blocking(move || {
+            let done = commit(&client, &positions);
+            drop(under_way);
+            done
+        });
+        let committing = self.committing.insert(committing);
+        let ended = tokio::time::timeout(limit, committing).await;
+        let ended = ended.map_err(|_| unanswered())?;
+        self.committing = None;
+        let committed = ended.map_err(broke_off)??;
+        crash::point("checkpoint.after");
+        Ok(committed)
     }
 
     /// What there is for the role now.
@@ -122,32 +173,25 @@ impl Consumer for KafkaConsumer {
         let limit = self.membership.options.settings.request_timeout.0;
         if let Some(earlier) = &mut self.committing {
             let ended = tokio::time::timeout(limit, earlier).await;
-            ended.map_err(|_| unanswered())?.map_err(broke_off)?.or_else(waited_for)?;
+            if let Err(error) = ended.map_err(|_| unanswered())?.map_err(broke_off)? {
+                // Nobody's any more: what it wanted is committed with what follows.
+                tracing::debug!(error = error.chain(), "an earlier commit failed");
+            }
             self.committing = None;
         }
-        let (client, positions) = {
-            let state = self.membership.lock();
-            let positions: Vec<_> = progress
-                .iter()
-                .filter_map(|progress| {
-                    let topic_id = state.current(&progress.assignment)?;
-                    Some((progress.assignment.at.clone(), topic_id, progress.next))
-                })
-                .collect();
-            if positions.is_empty() {
-                return Ok(());
+        let until = Instant::now() + limit;
+        loop {
+            match self.commit_current(progress, limit).await? {
+                Committed::Done => return Ok(()),
+                Committed::NotNow(error) if Instant::now() >= until => {
+                    return Err(errors::wrapped("cannot commit positions", error));
+                }
+                Committed::NotNow(error) => {
+                    tracing::debug!(%error, "committing again when the group has shared out");
+                    tokio::time::sleep(REGROUP).await;
+                }
             }
-            (membership::joined(&state)?, positions)
-        };
-        crash::point("checkpoint.before");
-        let committing = tokio::task::spawn_blocking(move || commit(&client, &positions));
-        let committing = self.committing.insert(committing);
-        let ended = tokio::time::timeout(limit, committing).await;
-        let ended = ended.map_err(|_| unanswered())?;
-        self.committing = None;
-        ended.map_err(broke_off)??;
-        crash::point("checkpoint.after");
-        Ok(())
+        }
     }
 
     fn set_paused(&mut self, paused: bool) {
@@ -173,8 +217,18 @@ impl Consumer for KafkaConsumer {
     }
 }
 
+/// A commit that has not come to its end.
+struct UnderWay(Arc<Membership>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.lock().committed();
+        self.0.wake_thread();
+    }
+}
+
 /// Commits, and waits for the coordinator. Blocks.
-fn commit(client: &Member, positions: &[(TopicPartition, TopicId, Offset)]) -> Result<()> {
+fn commit(client: &Member, positions: &[(TopicPartition, TopicId, Offset)]) -> Result<Committed> {
     let wrong = |error| errors::wrapped("cannot commit positions", error);
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (at, topic_id, next) in positions {
@@ -184,20 +238,17 @@ fn commit(client: &Member, positions: &[(TopicPartition, TopicId, Offset)]) -> R
         element.set_metadata(topic_id.to_string());
     }
     match client.commit(&list, CommitMode::Sync) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Committed::Done),
+        Err(error) if error.rdkafka_error_code().is_some_and(errors::is_regrouping) => {
+            Ok(Committed::NotNow(error))
+        }
         Err(error) if error.rdkafka_error_code().is_some_and(errors::is_fenced) => {
             // The coordinator gave the partitions to somebody else; a rebalance will say so.
             tracing::info!(%error, "positions of an assignment that is gone are not committed");
-            Ok(())
+            Ok(Committed::Done)
         }
         Err(error) => Err(wrong(error)),
     }
-}
-
-/// An earlier commit that failed is nobody's: what it wanted is committed with what follows.
-fn waited_for(error: Error) -> Result<()> {
-    tracing::debug!(error = error.chain(), "an earlier commit failed");
-    Ok(())
 }
 
 fn unanswered() -> Error {

@@ -49,15 +49,19 @@ pub(super) const fn kind(code: Code) -> Kind {
     }
 }
 
+/// Whether the code says that the group is sharing out anew, and this member will be told what stays
+/// its own: what does can be committed a moment later.
+pub(super) const fn is_regrouping(code: Code) -> bool {
+    matches!(code, Code::IllegalGeneration | Code::StaleMemberEpoch | Code::RebalanceInProgress)
+}
+
 /// Whether the code says that this member has lost what it commits.
 pub(super) const fn is_fenced(code: Code) -> bool {
     matches!(
         code,
-        Code::IllegalGeneration
-            | Code::UnknownMemberId
+        Code::UnknownMemberId
             | Code::FencedInstanceId
             | Code::FencedMemberEpoch
-            | Code::StaleMemberEpoch
             | Code::AssignmentLost
             | Code::UnknownTopicOrPartition
             | Code::UnknownPartition

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use super::membership::MembershipOptions;
 use super::meta::{Identity, Meta};
 use super::producer::{Contact, Producer};
 use super::reader::Readers;
+use super::seats::Seats;
 use super::{config, topics};
 use crate::model::{
     ConsumedRecord, Durability, GroupId, Offset, Partition, RecordBatch, Topic, TopicPartition,
@@ -51,8 +52,8 @@ struct Inner {
     contact: Arc<Contact>,
     /// Topics that were there when last looked at.
     known: RwLock<HashMap<Topic, Identity>>,
-    /// Memberships so far, by group: what tells static members of one process apart.
-    joined: Mutex<HashMap<GroupId, u64>>,
+    /// What tells static members of one process apart.
+    seats: Seats,
     is_closed: AtomicBool,
 }
 
@@ -71,7 +72,7 @@ impl KafkaLog {
             readers: Readers::new(&settings),
             contact,
             known: RwLock::default(),
-            joined: Mutex::default(),
+            seats: Seats::default(),
             is_closed: AtomicBool::new(false),
             settings,
             topics,
@@ -186,17 +187,11 @@ impl EventLog for KafkaLog {
         for topic in topics {
             self.look(topic).await?;
         }
-        let number = {
-            let mut joined = self.inner.joined.lock().unwrap_or_else(PoisonError::into_inner);
-            let number = joined.entry(group.clone()).or_default();
-            *number += 1;
-            *number - 1
-        };
         let options = MembershipOptions {
             settings: self.inner.settings.clone(),
             group: group.clone(),
             topics: topics.to_vec(),
-            number,
+            seat: self.inner.seats.take(group),
             meta: Arc::clone(&self.inner.meta),
         };
         let consumer = blocking(move || KafkaConsumer::join(options)).await?;
@@ -255,6 +250,10 @@ impl EventLog for KafkaLog {
             pinged
         })
         .await
+    }
+
+    fn max_members(&self) -> usize {
+        usize::MAX
     }
 
     async fn layout(&self, topic: &Topic) -> Result<Option<TopicLayout>> {

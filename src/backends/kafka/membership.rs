@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use super::meta::Meta;
 use super::producer::log_line;
 use super::record::{self, Copier};
+use super::seats::Seat;
 use super::{config, errors};
 use crate::model::{ConsumedRecord, GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
 use crate::ports::{Assignment, Error, Kind, Polled, Result};
@@ -37,7 +38,9 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How long a full buffer waits for the role before the partitions are held.
 const HOLD_AFTER: Duration = Duration::from_secs(1);
 /// How often the identity of the topics is looked at.
-const IDENTITY_CHECK: Duration = Duration::from_secs(30);
+const IDENTITY_CHECK: Duration = Duration::from_secs(10);
+/// How long it may take to find out where new partitions begin, before the member joins again.
+const START: Duration = Duration::from_secs(30);
 /// How long one look at brokers may take on this thread.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -47,8 +50,8 @@ pub(super) struct MembershipOptions {
     pub(super) settings: Kafka,
     pub(super) group: GroupId,
     pub(super) topics: Vec<Topic>,
-    /// How many memberships of this group the process had before.
-    pub(super) number: u64,
+    /// The place of this membership among those of the process in this group.
+    pub(super) seat: Seat,
     pub(super) meta: Arc<Meta>,
 }
 
@@ -108,6 +111,10 @@ pub(super) struct State {
     generation: u64,
     pub(super) client: Option<Arc<Member>>,
     pub(super) down: Option<String>,
+    /// Partitions were given that cannot be read: the member has to join again.
+    is_adrift: bool,
+    /// Commits that are under way to the coordinator.
+    commits: usize,
     pub(super) is_closing: bool,
     pub(super) has_ended: bool,
 }
@@ -132,6 +139,18 @@ impl State {
             }
             _ => false,
         }
+    }
+
+    /// A commit of assignments that are current goes to the coordinator. Until
+    /// [`committed`](Self::committed) none of them is given up: a commit names its generation when it
+    /// is sent, and after a rebalance that would be the next one, in which they are another's.
+    pub(super) fn commits(&mut self) {
+        self.commits += 1;
+    }
+
+    /// It came to its end.
+    pub(super) fn committed(&mut self) {
+        self.commits = self.commits.saturating_sub(1);
     }
 
     /// The records' bytes were taken.
@@ -200,10 +219,16 @@ impl ConsumerContext for Rebalances {
         self.membership.epoch.fetch_add(1, Ordering::AcqRel);
         let cooperates = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let starts = self.membership.starts(list);
+            let starts = self.membership.starts(list, || client.assignment_lost());
+            // Where it is not known from where to read, nothing is read.
+            let none = TopicPartitionList::new();
+            let list = if starts.is_some() { &*list } else { &none };
             let done =
                 if cooperates { client.incremental_assign(list) } else { client.assign(list) };
-            self.membership.assigned(starts);
+            match starts {
+                Some(starts) => self.membership.assigned(starts),
+                None => self.membership.lock().is_adrift = true,
+            }
             done
         } else {
             self.membership.revoked(list, client.assignment_lost());
@@ -215,6 +240,9 @@ impl ConsumerContext for Rebalances {
         self.membership.epoch.fetch_add(1, Ordering::AcqRel);
     }
 }
+
+type Ids = Vec<(Topic, TopicId)>;
+type Positions = HashMap<TopicPartition, Offset>;
 
 /// Where reading a partition begins.
 struct Start {
@@ -245,8 +273,8 @@ impl Membership {
 
     /// Makes a client of this membership.
     pub(super) fn client(self: &Arc<Self>) -> Result<Arc<Member>> {
-        let MembershipOptions { settings, group, topics, number, .. } = &self.options;
-        let config = config::member(settings, group.as_str(), *number);
+        let MembershipOptions { settings, group, topics, seat, .. } = &self.options;
+        let config = config::member(settings, group.as_str(), seat.number());
         let context = Rebalances { membership: Arc::clone(self) };
         let wrong = |error| errors::wrapped(format!("cannot join group {group}"), error);
         let client = BaseConsumer::from_config_and_context(&config, context).map_err(wrong)?;
@@ -255,46 +283,62 @@ impl Membership {
         Ok(Arc::new(client))
     }
 
-    /// Where the partitions of a new assignment begin; the list is told so too.
-    fn starts(&self, list: &mut TopicPartitionList) -> Vec<Start> {
+    /// Identities of the topics and the group's positions in them, asked until they are told; `None`
+    /// where that takes too long. Nothing stands in for them: positions that librdkafka would look
+    /// up by name may be those of an earlier topic.
+    fn positions(&self, is_lost: impl Fn() -> bool) -> Option<(Ids, Positions)> {
         let MembershipOptions { group, topics, meta, .. } = &self.options;
         let limit = self.options.settings.request_timeout.0;
-        if let Err(error) = meta.identities(topics, limit) {
-            tracing::warn!(%group, error = error.chain(), "identities are those last heard");
+        let until = Instant::now() + START;
+        loop {
+            let asked = meta.identities(topics, limit).and_then(|identities| {
+                let ids: Ids =
+                    topics.iter().cloned().zip(identities.iter().map(|found| found.id)).collect();
+                let positions = meta.positions(group, &ids, limit)?;
+                Ok((ids, positions))
+            });
+            let error = match asked {
+                Ok(found) => return Some(found),
+                Err(error) => error,
+            };
+            tracing::info!(%group, error = error.chain(), "cannot tell yet where reading begins");
+            let mut state = self.lock();
+            state.down = Some(error.chain());
+            self.news.notify_one();
+            if state.is_closing || is_lost() || Instant::now() >= until {
+                return None;
+            }
+            drop(self.room.wait_timeout(state, WAIT));
         }
-        let ids: Vec<(Topic, TopicId)> = topics
-            .iter()
-            .filter_map(|topic| Some((topic.clone(), meta.heard(topic)?.id)))
-            .collect();
-        let committed = meta.positions(group, &ids, limit);
-        if let Err(error) = &committed {
-            tracing::warn!(%group, error = error.chain(), "positions are left to librdkafka");
-        }
+    }
+
+    /// Where the partitions of a new assignment begin; the list is told so too.
+    fn starts(
+        &self,
+        list: &mut TopicPartitionList,
+        is_lost: impl Fn() -> bool,
+    ) -> Option<Vec<Start>> {
+        let topics = &self.options.topics;
+        let (ids, committed) = self.positions(is_lost)?;
         let mut starts = Vec::new();
         let assigned: Vec<TopicPartition> = places(list, topics).collect();
         for at in assigned {
             let Some((_, topic_id)) = ids.iter().find(|(topic, _)| *topic == at.topic) else {
                 continue;
             };
-            let mut start = Start { at, topic_id: *topic_id, committed: None };
-            if let Ok(committed) = &committed {
-                start.committed = committed.get(&start.at).map(|offset| offset.0);
-                let offset =
-                    start.committed.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
-                let (topic, partition) = (start.at.topic.as_str(), start.at.partition.0);
-                if let Err(error) = list.set_partition_offset(topic, partition, offset) {
-                    tracing::warn!(at = %start.at, %error, "cannot set where reading begins");
-                }
+            let committed = committed.get(&at).map(|offset| offset.0);
+            let offset = committed.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
+            let (topic, partition) = (at.topic.as_str(), at.partition.0);
+            if let Err(error) = list.set_partition_offset(topic, partition, offset) {
+                tracing::warn!(%at, %error, "cannot set where reading begins");
+                return None;
             }
-            starts.push(start);
+            starts.push(Start { at, topic_id: *topic_id, committed });
         }
-        starts
+        Some(starts)
     }
 
     fn assigned(&self, starts: Vec<Start>) {
-        if starts.is_empty() {
-            return;
-        }
         let gaps = self.gaps(&starts);
         let mut state = self.lock();
         state.generation += 1;
@@ -364,6 +408,15 @@ impl Membership {
             }
             state.revoking = None;
         }
+        let until = Instant::now() + self.options.settings.request_timeout.0;
+        while state.commits > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.room.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
         state.give_up(&gone);
         if is_lost {
             if !state.is_closing {
@@ -424,6 +477,7 @@ pub(super) fn run(membership: &Arc<Membership>, first: Arc<Member>) {
             }
         }
     }
+    membership.options.seat.free();
     membership.lock().has_ended = true;
     membership.news.notify_one();
 }
@@ -443,6 +497,8 @@ struct Thread<'m> {
     /// The epoch of what is held.
     held_epoch: u64,
     looked_at: Instant,
+    /// Something speaks for a topic that was made again.
+    is_doubted: bool,
 }
 
 impl<'m> Thread<'m> {
@@ -458,6 +514,7 @@ impl<'m> Thread<'m> {
             is_held: false,
             held_epoch: u64::MAX,
             looked_at: Instant::now(),
+            is_doubted: false,
         }
     }
 
@@ -530,6 +587,10 @@ impl<'m> Thread<'m> {
             }
             wait = Duration::ZERO;
         }
+        if self.is_doubted && !chunks.is_empty() && self.is_remade() {
+            // What was just read is of the new topic and would bear the identity of the old one.
+            return Some(End::Again);
+        }
         self.hand_over(chunks);
         self.look()
     }
@@ -558,7 +619,12 @@ impl<'m> Thread<'m> {
         let Some(at) = self.last.as_ref() else { return 0 };
         let Some(part) = self.parts.get_mut(at) else { return 0 };
         let offset = message.offset();
-        if let Some(next) = part.next.replace(offset + 1)
+        let next = part.next.replace(offset + 1);
+        if next.is_some_and(|next| offset < next) {
+            // Back to an earlier place: perhaps it is another topic by now.
+            self.is_doubted = true;
+        }
+        if let Some(next) = next
             && offset > next
             && let Ok((low, _)) = self.membership.options.meta.bounds(at, LOOK)
             && low > next
@@ -626,6 +692,8 @@ impl<'m> Thread<'m> {
             Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed)
         ) {
             self.membership.lock().down = Some(error.to_string());
+        } else if code.is_some_and(|code| errors::kind(code) == Kind::NotFound) {
+            self.is_doubted = true;
         }
         None
     }
@@ -639,26 +707,36 @@ impl<'m> Thread<'m> {
 
     /// Looks now and then whether brokers are back and topics are still the same.
     fn look(&mut self) -> Option<End> {
-        let is_down = self.membership.lock().down.is_some();
-        let every = if is_down { Duration::from_secs(1) } else { IDENTITY_CHECK };
+        let is_down = {
+            let mut state = self.membership.lock();
+            if std::mem::take(&mut state.is_adrift) {
+                drop(self.membership.room.wait_timeout(state, Duration::from_secs(1)));
+                return Some(End::Again);
+            }
+            state.down.is_some()
+        };
+        let is_soon = is_down || self.is_doubted;
+        let every = if is_soon { Duration::from_secs(1) } else { IDENTITY_CHECK };
         if self.looked_at.elapsed() < every {
             return None;
         }
         if is_down {
             self.ping();
-        } else if self.are_remade() {
+        } else if self.is_remade() {
             return Some(End::Again);
         }
         self.looked_at = Instant::now();
         None
     }
 
-    fn are_remade(&mut self) -> bool {
+    /// Whether a topic is known to be another one now. Where nobody tells, doubts stay.
+    fn is_remade(&mut self) -> bool {
         self.refresh();
         let options = &self.membership.options;
         if self.parts.is_empty() || options.meta.identities(&options.topics, LOOK).is_err() {
             return false;
         }
+        self.is_doubted = false;
         let remade = self.parts.iter().find(|(at, part)| {
             options.meta.heard(&at.topic).is_some_and(|heard| heard.id != part.topic_id)
         });

@@ -209,11 +209,9 @@ impl Meta {
     /// `Ok` when a broker answers within that time.
     pub(super) fn ping(&self, limit: Duration) -> Result<()> {
         self.serve();
-        // Any topic will do, also one that is not there.
-        match native::describe(self.client.client(), &["evp-ping"], limit) {
-            Ok(_) => Ok(()),
-            Err(code) => Err(self.failed("no broker answers", code)),
-        }
+        native::answering(self.client.client(), limit)
+            .map(|_| ())
+            .map_err(|code| self.failed("no broker answers", code))
     }
 }
 

@@ -19,6 +19,7 @@ mod native;
 mod producer;
 mod reader;
 mod record;
+mod seats;
 mod ticket;
 mod topics;
 

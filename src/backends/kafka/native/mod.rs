@@ -15,7 +15,7 @@ mod produce;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rdkafka::bindings as rd;
@@ -70,7 +70,49 @@ pub(super) struct Position {
     pub(super) metadata: Vec<u8>,
 }
 
+/// A broker that answers now; its number. Blocks up to `timeout`.
+///
+/// # Errors
+/// `BrokerTransportFailure` where none is connected, `OperationTimedOut` where none answers in time.
+pub(super) fn answering(
+    client: &impl NativeHandle,
+    timeout: Duration,
+) -> Result<i32, RDKafkaErrorCode> {
+    let mut metadata = ptr::null();
+    // SAFETY: the handle is that of a living client. No topic is asked for but those that it knows
+    // itself; where the call succeeds the metadata is ours with the brokers it counts, read once and
+    // given back.
+    unsafe {
+        let asked = rd::rd_kafka_metadata(
+            client.handle(),
+            0,
+            ptr::null_mut(),
+            &raw mut metadata,
+            millis(timeout),
+        );
+        match failure(asked) {
+            Some(code) => Err(code),
+            None if metadata.is_null() => Err(RDKafkaErrorCode::Fail),
+            None => {
+                let asked = (*metadata).orig_broker_id;
+                let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+                let first = array((*metadata).brokers, count).first().map(|broker| broker.id);
+                rd::rd_kafka_metadata_destroy(metadata);
+                // Known by its address alone, as at first, it has no number yet: it names others.
+                if asked >= 0 {
+                    Ok(asked)
+                } else {
+                    first.ok_or(RDKafkaErrorCode::BrokerNotAvailable)
+                }
+            }
+        }
+    }
+}
+
 /// Asks a broker about topics. Blocks up to `timeout`. Makes no topic.
+///
+/// By itself librdkafka would ask the controller alone, and wait for it while any other broker could
+/// tell; so the one that has just answered is asked.
 ///
 /// # Errors
 /// The broker's or the client's code.
@@ -79,6 +121,9 @@ pub(super) fn describe(
     topics: &[&str],
     timeout: Duration,
 ) -> Result<Vec<Described>, RDKafkaErrorCode> {
+    let began = Instant::now();
+    let broker = answering(client, timeout)?;
+    let timeout = timeout.saturating_sub(began.elapsed());
     let names: Vec<CString> = topics.iter().filter_map(|name| CString::new(*name).ok()).collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     // SAFETY: the array holds as many C strings as is said, alive over the call, which copies them.
@@ -90,7 +135,7 @@ pub(super) fn describe(
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
     let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    let event = ask(client.handle(), op, timeout, |options, queue| {
+    let event = ask(client.handle(), op, Some(broker), timeout, |options, queue| {
         // SAFETY: all four are alive; the call copies the names and keeps nothing of ours but the
         // queue, on which `ask` waits.
         unsafe {
@@ -143,7 +188,7 @@ pub(super) fn positions(
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
     let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-    let event = ask(client.handle(), op, timeout, |options, queue| {
+    let event = ask(client.handle(), op, None, timeout, |options, queue| {
         let mut requests = [request.pointer];
         // SAFETY: one request, as is said; the call copies it and keeps nothing of ours but the
         // queue, on which `ask` waits.
@@ -244,14 +289,19 @@ impl<C: rdkafka::ClientContext> NativeHandle for rdkafka::client::Client<C> {
     }
 }
 
-/// Sends an admin request and waits for its one event.
+fn millis(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
+/// Sends an admin request, to that broker where one is named, and waits for its one event.
 fn ask(
     handle: Handle,
     op: rd::rd_kafka_admin_op_t,
+    broker: Option<i32>,
     timeout: Duration,
     send: impl FnOnce(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
 ) -> Result<Owned<rd::rd_kafka_event_t>, RDKafkaErrorCode> {
-    let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+    let millis = millis(timeout);
     // SAFETY: the handle is that of a living client (callers hold it over this call); options and
     // queue are made for it, used by this one request, and destroyed after it or its time is over:
     // an answer that comes later finds the queue disabled, which librdkafka allows.
@@ -270,6 +320,17 @@ fn ask(
         );
         if let Some(code) = failure(set) {
             return Err(code);
+        }
+        if let Some(broker) = broker {
+            let set = rd::rd_kafka_AdminOptions_set_broker(
+                options.pointer,
+                broker,
+                told.as_mut_ptr(),
+                told.len(),
+            );
+            if let Some(code) = failure(set) {
+                return Err(code);
+            }
         }
         let queue = Owned::new(rd::rd_kafka_queue_new(handle), rd::rd_kafka_queue_destroy)
             .ok_or(RDKafkaErrorCode::Fail)?;
