@@ -2,6 +2,7 @@
 //! to the promise.
 
 use std::fmt::Debug;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,14 @@ pub trait Doctor: Debug + Send + Sync + 'static {
 
 /// Skew of clocks from which on marks, windows and signatures go wrong, in milliseconds.
 const MAX_SKEW_MS: i64 = 2000;
+
+/// This machine's time now, where it was `then` when the look began: what takes long to answer is
+/// not skewed by it.
+#[must_use]
+pub fn time_now(then: Timestamp, begun: Instant) -> Timestamp {
+    let elapsed = i64::try_from(begun.elapsed().as_millis()).unwrap_or(0);
+    Timestamp::from_millis_clamped(then.as_millis().saturating_add(elapsed))
+}
 
 /// What a clock that differs from this machine's does; `None` where it differs by little.
 #[must_use]

@@ -19,7 +19,7 @@ mod store;
 use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
-pub use doctor::{Diagnosis, Doctor, Severity, Symptom, clock_skew};
+pub use doctor::{Diagnosis, Doctor, Severity, Symptom, clock_skew, time_now};
 pub use error::{Error, Kind, Result};
 pub use event_log::{
     Appended, Assignment, Consumer, Ensured, EventLog, Fetched, PartitionInfo, Polled, Progress,

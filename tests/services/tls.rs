@@ -290,7 +290,7 @@ fn s3_is_asked_by_the_name_of_the_bucket_where_it_shall() {
             .unwrap()
     };
     for (path_style, wanted) in
-        [("false", "http://event-archive.store.test/"), ("true", "http://store.test/event-archive")]
+        [("false", "http://event-archive.store.test"), ("true", "http://store.test/event-archive")]
     {
         let output = evp(path_style);
         let asked = stand_in.requests();

@@ -1,13 +1,14 @@
 //! What can be said of a Postgres that is the store.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
 use super::connect::Server;
 use super::migrations::{self, Standing};
 use crate::model::Timestamp;
-use crate::ports::{Diagnosis, Doctor, Result, Symptom, clock_skew};
+use crate::ports::{Diagnosis, Doctor, Result, Symptom, clock_skew, time_now};
 use crate::settings::Postgres;
 
 /// What is asked of the server, in one round trip.
@@ -55,6 +56,7 @@ impl PostgresDoctor {
 #[async_trait]
 impl Doctor for PostgresDoctor {
     async fn examine(&self, now: Timestamp) -> Diagnosis {
+        let begun = Instant::now();
         let (facts, standing) = match self.ask().await {
             Ok(answer) => answer,
             Err(error) => {
@@ -69,7 +71,7 @@ impl Doctor for PostgresDoctor {
         tables(standing, self.creates).into_iter().for_each(|seen| diagnosis.add(seen));
         let theirs = facts.get("now").and_then(|text| text.parse().ok());
         let theirs = theirs.and_then(Timestamp::from_millis);
-        if let Some(skew) = theirs.and_then(|theirs| clock_skew(theirs, now)) {
+        if let Some(skew) = theirs.and_then(|theirs| clock_skew(theirs, time_now(now, begun))) {
             diagnosis.add(skew);
         }
         diagnosis

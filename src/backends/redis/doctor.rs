@@ -1,10 +1,12 @@
 //! What can be said of a Redis that keeps marks and rules.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
 use super::connection::Link;
 use crate::model::Timestamp;
-use crate::ports::{Diagnosis, Doctor, Kind, Result, Symptom, clock_skew};
+use crate::ports::{Diagnosis, Doctor, Kind, Result, Symptom, clock_skew, time_now};
 use crate::settings::Redis;
 
 /// Looks at Redis.
@@ -45,6 +47,7 @@ impl RedisDoctor {
 #[async_trait]
 impl Doctor for RedisDoctor {
     async fn examine(&self, now: Timestamp) -> Diagnosis {
+        let begun = Instant::now();
         let info: Result<String> = self.link.run("examine", &redis::cmd("INFO")).await;
         let info = match info {
             Ok(info) => info,
@@ -84,7 +87,9 @@ impl Doctor for RedisDoctor {
                 "set requirepass (or an ACL user) and redis.password",
             ));
         }
-        if let Some(skew) = self.time().await.and_then(|theirs| clock_skew(theirs, now)) {
+        if let Some(skew) =
+            self.time().await.and_then(|theirs| clock_skew(theirs, time_now(now, begun)))
+        {
             diagnosis.add(skew);
         }
         diagnosis

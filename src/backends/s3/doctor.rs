@@ -1,11 +1,15 @@
 //! What can be said of an object store and of how it is reached.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use jiff::fmt::rfc2822;
 
 use super::store::{PROBE, S3Store};
 use crate::model::Timestamp;
-use crate::ports::{Diagnosis, Doctor, Error, Kind, ObjectStore, Result, Symptom, clock_skew};
+use crate::ports::{
+    Diagnosis, Doctor, Error, Kind, ObjectStore, Result, Symptom, clock_skew, time_now,
+};
 use crate::settings::S3;
 
 /// Name and key that stores have when nobody gave them others.
@@ -86,6 +90,7 @@ fn unreachable_advice(error: &Error) -> &'static str {
 #[async_trait]
 impl Doctor for S3Doctor {
     async fn examine(&self, now: Timestamp) -> Diagnosis {
+        let begun = Instant::now();
         let address = self.store.client().url();
         if let Err(error) = self.store.check().await {
             let advice = unreachable_advice(&error);
@@ -97,7 +102,7 @@ impl Doctor for S3Doctor {
         if let Ok(headers) = self.store.client().headers_of(PROBE).await {
             diagnosis.version = headers.get("server").cloned();
             let theirs = headers.get("date").and_then(|text| date(text));
-            if let Some(skew) = theirs.and_then(|theirs| clock_skew(theirs, now)) {
+            if let Some(skew) = theirs.and_then(|theirs| clock_skew(theirs, time_now(now, begun))) {
                 diagnosis.add(skew);
             }
         }
