@@ -252,7 +252,7 @@ async fn no_lie_does_where_the_store_overwrites_taken_keys() {
 /// Crashes between create and commit: the next life cuts at other places and adopts what stands.
 async fn crashed(overwrites: bool) -> Rig {
     let mut rig = Rig::new(overwrites, 30);
-    rig.accept(0..300).await;
+    rig.accept(0..1200).await;
     for (life, flush_events) in [45, 10, 70, 25].into_iter().enumerate() {
         let before = rig.keys().len();
         let started = rig.sandbox.start_roles(&[Role::Archiver]);
@@ -264,7 +264,7 @@ async fn crashed(overwrites: bool) -> Rig {
         let mut seen = None;
         loop {
             let now = (rig.committed().await.0, i64::try_from(rig.places().await.len()).unwrap());
-            assert!(now.0 < 300, "life {life} committed all, nothing to adopt");
+            assert!(now.0 < 1200, "life {life} committed all, nothing to adopt");
             if now.0 < now.1 && seen == Some(now) {
                 break;
             }
@@ -276,7 +276,7 @@ async fn crashed(overwrites: bool) -> Rig {
         rig = rig.again(flush_events);
     }
     rig.sandbox.run_to_the_end().await;
-    rig.assert_below(Offset(300), overwrites).await;
+    rig.assert_below(Offset(1200), overwrites).await;
     rig
 }
 
@@ -285,7 +285,7 @@ async fn an_object_of_an_earlier_life_is_adopted_shorter_or_longer_than_what_is_
     let rig = crashed(false).await;
     assert!(rig.places().await.values().all(|keys| keys.len() == 1));
     rig.assert_clean().await;
-    assert_eq!((rig.replay().await.selected, rig.audit().await.records), (300, 300));
+    assert_eq!((rig.replay().await.selected, rig.audit().await.records), (1200, 1200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +295,7 @@ async fn objects_that_overlap_on_a_store_that_overwrites_are_resolved_by_offset(
     assert!(doubled > 0, "nothing overlaps, so nothing was resolved: {:?}", rig.keys());
     rig.assert_clean().await;
     // Each offset once, wherever it lies.
-    assert_eq!(rig.replay().await.selected, 300);
+    assert_eq!(rig.replay().await.selected, 1200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod archiver;
 mod cluster;
 #[path = "../jobs/damage.rs"]
 mod damage;
+mod dead_letters;
 #[path = "../jobs/sandbox.rs"]
 #[allow(dead_code, reason = "shared with tests/jobs, which uses the rest")]
 mod jobs_sandbox;
@@ -18,6 +19,7 @@ mod kafka;
 mod pipeline_sandbox;
 mod postgres;
 mod redis;
+mod replay;
 mod s3;
 mod servers;
 mod verify;

@@ -129,7 +129,7 @@ impl Ui {
         I: IntoIterator<Item = Vec<String>>,
     {
         let text = if self.output == Output::Csv {
-            table::csv(headers, rows)
+            csv(headers, rows)
         } else {
             table::columns(headers, rows, self.borders)
         };
