@@ -48,6 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('replay', 'replay', [CompletionResultType]::ParameterValue, 'Bring archived events back')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove that every accepted event has exactly one outcome; exit 3 with what was found')
             [CompletionResult]::new('dlq', 'dlq', [CompletionResultType]::ParameterValue, 'See dead letters and put them back')
+            [CompletionResult]::new('tail', 'tail', [CompletionResultType]::ParameterValue, 'Show records of a topic, the last ones first asked for, without joining a group')
             [CompletionResult]::new('topics', 'topics', [CompletionResultType]::ParameterValue, 'Look at the topics, make those that are missing, see who is behind')
             [CompletionResult]::new('migrate', 'migrate', [CompletionResultType]::ParameterValue, 'Make and upgrade the tables of Postgres')
             [CompletionResult]::new('archive', 'archive', [CompletionResultType]::ParameterValue, 'See what is in the archive and prove that it is whole')
@@ -201,6 +202,8 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('rm', 'rm', [CompletionResultType]::ParameterValue, 'Let an address or a network in again; exit 3 where there was no such rule')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List the rules')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say whether an address is blocked now; exit 3 where it is free')
+            [CompletionResult]::new('import', 'import', [CompletionResultType]::ParameterValue, 'Take over rules from a file; where one line is wrong, none is')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write all rules out as `evp blacklist import` reads them: CSV, or JSON with -o')
             break
         }
         'evp;blacklist;add' {
@@ -273,6 +276,49 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             break
         }
         'evp;blacklist;check' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read variables from this file [env: EVP_ENV_FILE]')
+            [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'The data directory [default: evp-data]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'evp;blacklist;import' {
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read variables from this file [env: EVP_ENV_FILE]')
+            [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'The data directory [default: evp-data]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Change nothing, say what would change')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'evp;blacklist;export' {
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')
@@ -368,6 +414,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List dead letters, the oldest first')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show a dead letter whole; exit 3 where there is none')
             [CompletionResult]::new('redrive', 'redrive', [CompletionResultType]::ParameterValue, 'Put dead letters back into the topic in which they failed')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write dead letters out whole, one JSON line each, with the bytes of their values')
             break
         }
         'evp;dlq;ls' {
@@ -431,6 +478,58 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'All that are not resolved')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Change nothing, say how many would go back')
             [CompletionResult]::new('--no-drain', '--no-drain', [CompletionResultType]::ParameterName, 'On a stopped directory: do not run the pipeline afterwards')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'evp;dlq;export' {
+            [CompletionResult]::new('--stage', '--stage', [CompletionResultType]::ParameterName, 'Only those that failed there')
+            [CompletionResult]::new('--output-file', '--output-file', [CompletionResultType]::ParameterName, 'Into this file, which appears once it is complete; else to stdout')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read variables from this file [env: EVP_ENV_FILE]')
+            [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'The data directory [default: evp-data]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour')
+            [CompletionResult]::new('--resolved', '--resolved', [CompletionResultType]::ParameterName, 'Those too whose event has become a row since')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print data and warnings only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Answer every question with yes')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'evp;tail' {
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'The last so many records of each partition, before those are left out that are not asked for')
+            [CompletionResult]::new('--records', '--records', [CompletionResultType]::ParameterName, 'The last so many records of each partition, before those are left out that are not asked for')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'All that was written from this instant on')
+            [CompletionResult]::new('--event-id', '--event-id', [CompletionResultType]::ParameterName, 'Only records of this event')
+            [CompletionResult]::new('--type', '--type', [CompletionResultType]::ParameterName, 'Only events of this type')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')
+            [CompletionResult]::new('--env-file', '--env-file', [CompletionResultType]::ParameterName, 'Read variables from this file [env: EVP_ENV_FILE]')
+            [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'The data directory [default: evp-data]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Form of what is printed')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on with what comes, until interrupted')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on with what comes, until interrupted')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print data and warnings only')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print data and warnings only')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log more on stderr (can be repeated)')

@@ -50,6 +50,7 @@ complete -c evp -n "__fish_evp_needs_command" -f -a "blacklist" -d 'Block addres
 complete -c evp -n "__fish_evp_needs_command" -f -a "replay" -d 'Bring archived events back'
 complete -c evp -n "__fish_evp_needs_command" -f -a "verify" -d 'Prove that every accepted event has exactly one outcome; exit 3 with what was found'
 complete -c evp -n "__fish_evp_needs_command" -f -a "dlq" -d 'See dead letters and put them back'
+complete -c evp -n "__fish_evp_needs_command" -f -a "tail" -d 'Show records of a topic, the last ones first asked for, without joining a group'
 complete -c evp -n "__fish_evp_needs_command" -f -a "topics" -d 'Look at the topics, make those that are missing, see who is behind'
 complete -c evp -n "__fish_evp_needs_command" -f -a "migrate" -d 'Make and upgrade the tables of Postgres'
 complete -c evp -n "__fish_evp_needs_command" -f -a "archive" -d 'See what is in the archive and prove that it is whole'
@@ -165,27 +166,29 @@ complete -c evp -n "__fish_evp_using_subcommand status" -s v -l verbose -d 'Log 
 complete -c evp -n "__fish_evp_using_subcommand status" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand status" -s V -l version -d 'Print version'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l data-dir -d 'The data directory [default: evp-data]' -r -F
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
 json\t'One JSON document'
 ndjson\t'One JSON value a line'
 csv\t'Comma-separated values with a header line'"
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Always'
 never\t'Never'"
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s q -l quiet -d 'Print data and warnings only'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s v -l verbose -d 'Log more on stderr (can be repeated)'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s y -l yes -d 'Answer every question with yes'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -s V -l version -d 'Print version'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "add" -d 'Block an address or a network'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "rm" -d 'Let an address or a network in again; exit 3 where there was no such rule'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "ls" -d 'List the rules'
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check" -f -a "check" -d 'Say whether an address is blocked now; exit 3 where it is free'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "add" -d 'Block an address or a network'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "rm" -d 'Let an address or a network in again; exit 3 where there was no such rule'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "ls" -d 'List the rules'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "check" -d 'Say whether an address is blocked now; exit 3 where it is free'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "import" -d 'Take over rules from a file; where one line is wrong, none is'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "export" -d 'Write all rules out as `evp blacklist import` reads them: CSV, or JSON with -o'
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l ttl -d 'How long it holds, like 90s, 15m, 1h, 30d; for good where absent' -r
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l until -d 'Until when it holds' -r
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l reason -d 'Why, for whoever reads it later' -r
@@ -260,6 +263,41 @@ complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subco
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -l dry-run -d 'Change nothing, say what would change'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from import" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand replay" -l from -d 'From this instant on: RFC 3339, a date, or unix seconds or milliseconds' -r
 complete -c evp -n "__fish_evp_using_subcommand replay" -l to -d 'Before this instant' -r
 complete -c evp -n "__fish_evp_using_subcommand replay" -l prefix -d 'Only archive objects of events whose key begins so' -r
@@ -306,26 +344,27 @@ complete -c evp -n "__fish_evp_using_subcommand verify" -s v -l verbose -d 'Log 
 complete -c evp -n "__fish_evp_using_subcommand verify" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s V -l version -d 'Print version'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l data-dir -d 'The data directory [default: evp-data]' -r -F
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
 json\t'One JSON document'
 ndjson\t'One JSON value a line'
 csv\t'Comma-separated values with a header line'"
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Always'
 never\t'Never'"
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s q -l quiet -d 'Print data and warnings only'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s v -l verbose -d 'Log more on stderr (can be repeated)'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s y -l yes -d 'Answer every question with yes'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -s V -l version -d 'Print version'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "ls" -d 'List dead letters, the oldest first'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "show" -d 'Show a dead letter whole; exit 3 where there is none'
-complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive" -f -a "redrive" -d 'Put dead letters back into the topic in which they failed'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -f -a "ls" -d 'List dead letters, the oldest first'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -f -a "show" -d 'Show a dead letter whole; exit 3 where there is none'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -f -a "redrive" -d 'Put dead letters back into the topic in which they failed'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -f -a "export" -d 'Write dead letters out whole, one JSON line each, with the bytes of their values'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l stage -d 'Only those that failed there' -r -f -a "processor\t'Reading and judging a raw event'
 worker\t'Writing to the store'"
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from ls" -l limit -d 'At most so many' -r
@@ -389,6 +428,49 @@ complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from redrive" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l stage -d 'Only those that failed there' -r -f -a "processor\t'Reading and judging a raw event'
+worker\t'Writing to the store'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l output-file -d 'Into this file, which appears once it is complete; else to stdout' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -l resolved -d 'Those too whose event has become a row since'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand dlq; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s n -l records -d 'The last so many records of each partition, before those are left out that are not asked for' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l from -d 'All that was written from this instant on' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l event-id -d 'Only records of this event' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l type -d 'Only events of this type' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand tail" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand tail" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand tail" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand tail" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand tail" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand tail" -s f -l follow -d 'Go on with what comes, until interrupted'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand tail" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand topics; and not __fish_seen_subcommand_from ls ensure lag" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r

@@ -25,6 +25,7 @@ use super::send::Send;
 use super::serve::Serve;
 use super::stats::Stats;
 use super::status::Status;
+use super::tail::Tail;
 use super::topics::Topics;
 use super::ui::Output;
 use super::verify::Verify;
@@ -60,6 +61,7 @@ enum Command {
     Replay(Replay),
     Verify(Verify),
     Dlq(Dlq),
+    Tail(Tail),
     Topics(Topics),
     Migrate(Migrate),
     Archive(Archive),
@@ -81,6 +83,7 @@ impl Command {
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
+            Self::Tail(leaf) => leaf.run(context),
             Self::Topics(parent) => parent.run(context),
             Self::Migrate(parent) => parent.run(context),
             Self::Archive(parent) => parent.run(context),

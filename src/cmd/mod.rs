@@ -25,6 +25,7 @@ mod server;
 pub mod session;
 mod stats;
 mod status;
+mod tail;
 mod topics;
 pub mod ui;
 mod verify;

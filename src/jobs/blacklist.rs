@@ -1,5 +1,6 @@
 //! The blacklist: rules in the state store, typed by an operator.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -34,6 +35,13 @@ pub enum BlacklistRequest {
         /// Change nothing, only say what would change.
         dry_run: bool,
     },
+    /// Take rules over as they are: all of them or, where one cannot be, none.
+    Import {
+        /// Them.
+        rules: Vec<Rule>,
+        /// Change nothing, only say what would change.
+        dry_run: bool,
+    },
     /// All rules.
     List {
         /// Those that have expired and are not swept yet, too.
@@ -65,6 +73,19 @@ pub enum BlacklistResponse {
         rule: Option<Rule>,
         /// Other rules that still block the target.
         still_blocked_by: Vec<Rule>,
+        /// Nothing was changed.
+        dry_run: bool,
+    },
+    /// Rules were taken over or would be.
+    Imported {
+        /// Targets that had no rule.
+        added: u64,
+        /// Targets whose rule was another one.
+        replaced: u64,
+        /// Rules that stood already.
+        unchanged: u64,
+        /// Rules that are over.
+        expired: u64,
         /// Nothing was changed.
         dry_run: bool,
     },
@@ -120,6 +141,7 @@ impl Job for Blacklist {
                 add(context, rule, dry_run).await
             }
             BlacklistRequest::Remove { target, dry_run } => remove(context, target, dry_run).await,
+            BlacklistRequest::Import { rules, dry_run } => import(context, rules, dry_run).await,
             BlacklistRequest::List { include_expired } => {
                 let now = context.ports.clock.now();
                 let mut rules = rules(context).await?;
@@ -185,6 +207,40 @@ async fn add(
         put.map_err(|source| JobError::port(format!("write the rule {}", rule.target), source))?
     };
     Ok(BlacklistResponse::Added { rule, replaced, dry_run })
+}
+
+async fn import(
+    context: &JobContext,
+    new: Vec<Rule>,
+    dry_run: bool,
+) -> Result<BlacklistResponse, JobError> {
+    for rule in &new {
+        refuse_trusted(context, &rule.target)?;
+    }
+    let now = context.ports.clock.now();
+    let standing: BTreeMap<RuleTarget, Rule> =
+        rules(context).await?.into_iter().map(|rule| (rule.target, rule)).collect();
+    // Of two for one target the later line counts.
+    let new: BTreeMap<RuleTarget, Rule> = new.into_iter().map(|rule| (rule.target, rule)).collect();
+    let (mut added, mut replaced, mut unchanged, mut expired) = (0, 0, 0, 0);
+    for (target, rule) in new {
+        if !rule.holds_at(now) {
+            expired += 1;
+            continue;
+        }
+        match standing.get(&target) {
+            Some(other) if *other == rule => {
+                unchanged += 1;
+                continue;
+            }
+            Some(_) => replaced += 1,
+            None => added += 1,
+        }
+        if !dry_run {
+            add(context, rule, false).await?;
+        }
+    }
+    Ok(BlacklistResponse::Imported { added, replaced, unchanged, expired, dry_run })
 }
 
 async fn remove(

@@ -13,6 +13,7 @@ pub mod replay;
 pub mod send;
 pub mod stats;
 pub mod status;
+pub mod tail;
 pub mod topics;
 pub mod verify;
 

@@ -154,3 +154,96 @@ fn without_a_directory_every_job_says_how_to_make_one() {
     sandbox.run(&["blacklist", "add", "nonsense"]).failed(2);
     assert!(!sandbox.path("evp-data").exists());
 }
+
+#[test]
+fn rules_go_out_and_come_back_in_every_form() {
+    let sandbox = Sandbox::new();
+    let _server = Server::start(&sandbox, &[]);
+    let reason = "a, \"b\"";
+    sandbox.run(&["blacklist", "add", "203.0.113.0/24", "--ttl", "1h", "--reason", reason]).ok();
+    sandbox.run(&["blacklist", "add", "2001:db8::1"]).ok();
+    let all = sandbox.run(&["blacklist", "ls", "-o", "json"]).ok();
+    for form in ["csv", "ndjson", "json"] {
+        let text = sandbox.run(&["blacklist", "export", "-o", form]).ok();
+        sandbox.write("rules", &text);
+        for target in ["203.0.113.0/24", "2001:db8::1"] {
+            sandbox.run(&["blacklist", "rm", target]).ok();
+        }
+        let said = sandbox.run(&["blacklist", "import", "rules", "--dry-run"]).ok();
+        assert_eq!(said, "would add 2, replaced 0, unchanged 0, expired 0\n", "{form}");
+        sandbox.run(&["blacklist", "import", "rules"]).ok();
+        assert_eq!(sandbox.run(&["blacklist", "ls", "-o", "json"]).ok(), all, "{form}");
+    }
+    sandbox.write("rules", "198.51.100.1\nnobody\n");
+    let said = sandbox.run(&["blacklist", "import", "rules"]).failed(1);
+    assert!(said.contains("rules: line 2"), "{said}");
+    sandbox.run(&["blacklist", "check", "198.51.100.1"]).failed(3);
+}
+
+#[test]
+fn dead_letters_are_written_out_with_the_bytes_of_their_values() {
+    let sandbox = Sandbox::new();
+    stopped(&sandbox);
+    assert_eq!(sandbox.run(&["dlq", "export"]).ok(), "");
+    let store = rusqlite::Connection::open(sandbox.path("evp-data/store.db")).unwrap();
+    let letter = "INSERT INTO dead_letters (origin, stage, error_type, reason, attempts,
+            first_failed_at, last_failed_at, received_at, original_topic, original_partition,
+            original_offset, key, value)
+        VALUES (?1, 'worker', 'data_error', 'why', 1, ?2, ?2, ?2, 'processed-events', 0, 0, x'', ?3)";
+    for number in 0..60_u8 {
+        let origin = format!("01890a5d-ac96-774b-bcce-b302099a80{number:02x}");
+        let value = [b'v', 0xff, number];
+        let at = "2026-01-31T10:00:00.000Z";
+        store.execute(letter, rusqlite::params![origin, at, &value[..]]).unwrap();
+    }
+    drop(store);
+    let text = sandbox.run(&["dlq", "export"]).ok();
+    assert_eq!(text.lines().count(), 60);
+    assert_eq!(json(text.lines().next().unwrap())["value_base64"], "dv8A");
+    let into = ["dlq", "export", "--output-file", "letters.ndjson"];
+    assert_eq!(sandbox.run(&into).ok(), "");
+    assert_eq!(std::fs::read_to_string(sandbox.path("letters.ndjson")).unwrap(), text);
+    assert!(!sandbox.path("letters.ndjson.part").exists());
+}
+
+#[test]
+fn a_topic_is_looked_at_without_a_group() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    sandbox.write("events.ndjson", &events(20));
+    sandbox.run(&["send", "events.ndjson", "--ip-field", "ip"]).ok();
+    let lines = sandbox.run(&["tail", "-n", "3", "-o", "ndjson"]).ok();
+    let offsets: Vec<_> = lines.lines().map(|line| json(line)["offset"].clone()).collect();
+    assert_eq!(offsets, [17, 18, 19]);
+    let one = sandbox.run(&["tail", "-n", "100", "--event-id", "e-7", "-o", "json"]).ok();
+    assert_eq!(json(&one)[0]["headers"]["evp-event-id"], "e-7");
+    let typed = sandbox.run(&["tail", "-n", "100", "--type", "click", "-o", "ndjson"]).ok();
+    assert_eq!(typed.lines().count(), 20);
+    let none = sandbox.run(&["tail", "--from", "2100-01-01", "-o", "json"]).ok();
+    assert_eq!(json(&none), Value::Array(vec![]));
+    sandbox.run(&["tail", "nothing"]).failed(2);
+
+    // Follows until interrupted, and ends cleanly; a reader that goes away is no failure.
+    let mut following = sandbox.command(&["tail", "-n", "20", "-f", "-o", "ndjson"]);
+    let mut child = following.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    for _ in 0..20 {
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    }
+    sandbox.write("one.ndjson", &events(1));
+    sandbox.run(&["send", "one.ndjson", "--ip-field", "ip"]).ok();
+    line.clear();
+    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    assert_eq!(json(&line)["offset"], 20);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
+    let piped = sandbox.command(&["tail", "-n", "20", "-f", "-o", "ndjson"]);
+    let mut piped = piped;
+    let mut child = piped.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+}

@@ -62,3 +62,33 @@ async fn a_rule_over_a_trusted_proxy_is_refused_with_the_reason() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_taken_over_as_they_are_and_twice_is_the_same_as_once() {
+    let from = Sandbox::new();
+    from.run::<Blacklist>(add("203.0.113.0/24", None, false)).await.unwrap();
+    from.run::<Blacklist>(add("198.51.100.7", Some(60_000), false)).await.unwrap();
+    let list = BlacklistRequest::List { include_expired: false };
+    let BlacklistResponse::Rules { rules } = from.run::<Blacklist>(list.clone()).await.unwrap()
+    else {
+        panic!("no rules");
+    };
+    let to = Sandbox::new();
+    to.run::<Blacklist>(add("198.51.100.7", None, false)).await.unwrap();
+    for (dry_run, numbers) in [(true, (1, 1, 0)), (false, (1, 1, 0)), (false, (0, 0, 2))] {
+        let import = BlacklistRequest::Import { rules: rules.clone(), dry_run };
+        let answer = to.run::<Blacklist>(import).await.unwrap();
+        let BlacklistResponse::Imported { added, replaced, unchanged, .. } = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!((added, replaced, unchanged), numbers);
+    }
+    let BlacklistResponse::Rules { rules: taken } = to.run::<Blacklist>(list).await.unwrap() else {
+        panic!("no rules");
+    };
+    assert_eq!(taken, rules);
+    to.pass(60_000);
+    let import = BlacklistRequest::Import { rules, dry_run: false };
+    let answer = to.run::<Blacklist>(import).await.unwrap();
+    assert!(matches!(answer, BlacklistResponse::Imported { expired: 1, .. }), "{answer:?}");
+}

@@ -74,6 +74,7 @@ pub struct Installation {
     servers: Arc<Servers>,
     wired: Option<Wired>,
     folder: tempfile::TempDir,
+    database: String,
 }
 
 pub const BEHIND_THE_DOOR: [Role; 3] = [Role::Processor, Role::Archiver, Role::Worker];
@@ -108,7 +109,8 @@ impl Installation {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Self { context, servers, wired: Some(wired), folder }
+        let database = format!("i{number}");
+        Self { context, servers, wired: Some(wired), folder, database }
     }
 
     /// What a process of this installation is told by its environment.
@@ -150,7 +152,7 @@ impl Installation {
     }
 
     fn database(&self) -> &str {
-        &self.context.settings.s3.bucket["archive-".len()..]
+        &self.database
     }
 
     pub async fn number(&self, text: &str) -> i64 {
@@ -181,19 +183,20 @@ impl Installation {
         let set = RoleSet::build(roles, &deps).unwrap();
         let shutdown = CancellationToken::new();
         let task = evp::runtime::tasks::spawn("roles", set.run(shutdown.clone()));
-        Started { shutdown, task, health: deps.health }
+        Started { shutdown, task }
     }
 
-    pub async fn lag(&self) -> u64 {
+    /// Records not finished; `None` where a broker cannot tell at the moment.
+    pub async fn lag(&self) -> Option<u64> {
         let readers = self.context.settings.readers();
-        let lags = lag::lag(&*self.context.ports.log, &readers).await.unwrap();
-        lag::total(&lags)
+        let lags = lag::lag(&*self.context.ports.log, &readers).await.ok()?;
+        Some(lag::total(&lags))
     }
 
     /// Waits until every group finished everything.
     pub async fn settled(&self) {
         for _ in 0..1200 {
-            if self.lag().await == 0 {
+            if self.lag().await == Some(0) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -232,7 +235,6 @@ impl Drop for Installation {
 pub struct Started {
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), RoleError>>,
-    pub health: Health,
 }
 
 impl Started {

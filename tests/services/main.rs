@@ -9,6 +9,7 @@ mod archiver;
 mod cluster;
 #[path = "../jobs/damage.rs"]
 mod damage;
+mod dead_letters;
 mod doctor;
 mod faults;
 #[path = "../harness/mod.rs"]
@@ -22,6 +23,7 @@ mod kafka;
 mod pipeline_sandbox;
 mod postgres;
 mod redis;
+mod replay;
 mod s3;
 mod servers;
 mod tls;

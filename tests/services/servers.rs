@@ -195,13 +195,22 @@ pub fn postgres(folder: &Path) -> Running {
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         command
     });
-    let created = Command::new("psql")
-        .env("PGPASSWORD", "password")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c"])
-        .arg("CREATE DATABASE analytics")
-        .output()
-        .unwrap();
-    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    // Its port answers a moment before it does.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let created = Command::new("psql")
+            .env("PGPASSWORD", "password")
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c"])
+            .arg("CREATE DATABASE analytics")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&created.stderr);
+        if created.status.success() || said.contains("already exists") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{said}");
+        pause(100);
+    }
     running
 }
 

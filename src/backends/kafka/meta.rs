@@ -79,7 +79,11 @@ impl fmt::Debug for Meta {
 impl Meta {
     /// A client of its own; connects at its first call.
     pub(super) fn new(settings: &Kafka) -> Result<Self> {
-        let config = config::asking(settings);
+        let mut config = config::asking(settings);
+        // Never joined. Where a coordinator says that it is none (it has just been chosen, or moved),
+        // librdkafka asks its own group's state for another one, and a client without a group has
+        // none: the process would end by SIGSEGV.
+        config.set("group.id", format!("{}-asking", settings.client_id));
         let client = BaseConsumer::from_config_and_context(&config, Quiet::default())
             .map_err(|error| errors::wrapped("cannot start a client", error))?;
         let timeout = settings.request_timeout.0;

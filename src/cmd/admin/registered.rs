@@ -8,6 +8,7 @@ use crate::jobs::replay::Replay;
 use crate::jobs::send::Send;
 use crate::jobs::stats::Stats;
 use crate::jobs::status::Status;
+use crate::jobs::tail::Tail;
 use crate::jobs::topics::Topics;
 use crate::jobs::verify::Verify;
 
@@ -24,6 +25,7 @@ pub(super) fn registered(routes: JobRoutes) -> JobRoutes {
         .add::<Send>()
         .add::<Stats>()
         .add::<Status>()
+        .add::<Tail>()
         .add::<Topics>()
         .add::<Verify>()
 }

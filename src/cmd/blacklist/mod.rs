@@ -2,6 +2,8 @@
 
 mod add;
 mod check;
+mod export;
+mod import;
 mod ls;
 mod rm;
 
@@ -30,6 +32,8 @@ enum Command {
     Rm(rm::Rm),
     Ls(ls::Ls),
     Check(check::Check),
+    Import(import::Import),
+    Export(export::Export),
 }
 
 impl Blacklist {
@@ -39,6 +43,8 @@ impl Blacklist {
             Command::Rm(leaf) => leaf.run(context),
             Command::Ls(leaf) => leaf.run(context),
             Command::Check(leaf) => leaf.run(context),
+            Command::Import(leaf) => leaf.run(context),
+            Command::Export(leaf) => leaf.run(context),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `evp dlq`: events that could not be stored.
 
+mod export;
 mod ls;
 mod redrive;
 mod show;
@@ -27,6 +28,7 @@ enum Command {
     Ls(ls::Ls),
     Show(show::Show),
     Redrive(redrive::Redrive),
+    Export(export::Export),
 }
 
 impl Dlq {
@@ -35,6 +37,7 @@ impl Dlq {
             Command::Ls(leaf) => leaf.run(context),
             Command::Show(leaf) => leaf.run(context),
             Command::Redrive(leaf) => leaf.run(context),
+            Command::Export(leaf) => leaf.run(context),
         }
     }
 }

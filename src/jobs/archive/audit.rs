@@ -186,13 +186,16 @@ impl Audit {
         let whole = tokio::task::spawn_blocking(move || read(&content, &expected)).await;
         let whole = whole
             .map_err(|error| JobError::io(format!("read {key}"), std::io::Error::other(error)))?;
-        let (footer, gaps) = match whole {
+        let Whole { footer, gaps, is_misplaced } = match whole {
             Ok(whole) => whole,
             Err(why) => {
                 self.damaged(&key, &parsed, &why);
                 return Ok(());
             }
         };
+        if is_misplaced {
+            self.damaged(&key, &parsed, "its first record is of another day than its key");
+        }
         self.report.records += footer.count;
         self.report.raw_bytes += footer.raw_bytes;
         if reading.own != Some(footer.topic_id) {
@@ -241,8 +244,16 @@ impl Audit {
     }
 }
 
-/// Reads an object to its end: its footer and the gaps between its lines, or what is wrong with it.
-fn read(content: &Bytes, parsed: &SegmentKey) -> Result<(Footer, Gaps), String> {
+/// What an object that can be read to its end has.
+struct Whole {
+    footer: Footer,
+    gaps: Gaps,
+    /// It lies in the folder of another day than that of its first record.
+    is_misplaced: bool,
+}
+
+/// Reads an object to its end: what it has, or what is wrong with it.
+fn read(content: &Bytes, parsed: &SegmentKey) -> Result<Whole, String> {
     let mut reader = SegmentReader::open(content).map_err(|error| error.chain())?;
     let footer = reader.footer().clone();
     let fits = footer.topic_id == parsed.topic_id
@@ -253,16 +264,16 @@ fn read(content: &Bytes, parsed: &SegmentKey) -> Result<(Footer, Gaps), String> 
         return Err("its footer is not that of its key".to_owned());
     }
     let mut gaps = Gaps::from(footer.first);
+    let mut is_misplaced = false;
     for record in &mut reader {
         let record = record.map_err(|error| error.chain())?;
         // Its day is that of the first offset covered, which has a line or was skipped.
-        if record.offset == footer.first && record.record.timestamp.date_path() != parsed.date {
-            return Err("its first record is of another day than its key".to_owned());
-        }
+        is_misplaced |=
+            record.offset == footer.first && record.record.timestamp.date_path() != parsed.date;
         gaps.line(record.offset);
     }
     gaps.end(footer.last);
-    Ok((footer, gaps))
+    Ok(Whole { footer, gaps, is_misplaced })
 }
 
 async fn committed(

@@ -73,6 +73,15 @@ fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     }
 }
 
+/// The record's line without its line feed; `None` only where it cannot be written as JSON.
+#[must_use]
+pub fn line_of(record: &ConsumedRecord) -> Option<String> {
+    let mut line = Vec::new();
+    write(&mut line, record).ok()?;
+    line.pop();
+    String::from_utf8(line).ok()
+}
+
 /// Appends the record's line, with its line feed.
 pub(super) fn write(into: &mut Vec<u8>, record: &ConsumedRecord) -> serde_json::Result<()> {
     let Record { key, value, timestamp, headers } = &record.record;

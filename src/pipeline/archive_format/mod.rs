@@ -15,6 +15,7 @@ mod write;
 
 pub use footer::{Footer, read_footer};
 pub use key::{Kind, SegmentKey, parse_key, segment_key};
+pub use line::line_of;
 pub use read::{SegmentReader, read_segment};
 pub use write::{Segment, SegmentWriter};
 
