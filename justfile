@@ -39,6 +39,11 @@ nightly:
 bench:
     cargo bench
 
+# The roles on real servers beside a Go collector and plain tools; EVP_BENCH_SHORT=1 for a try
+bench-cluster:
+    bash scripts/install-servers
+    cargo bench --bench cluster
+
 # Write completions/ and docs/cli.md anew from the binary
 generate:
     UPDATE=1 cargo test --test cli generated

@@ -87,6 +87,8 @@ fn processor(stand: &Stand, events: u64) -> String {
             let floor = redis_benchmark(stand);
             redis_cli(stand, &["FLUSHALL"]);
             topic = format!("processed-{round}-{limit}");
+            // A client that asks for a topic before it is there does not find it for a while.
+            stand.kafka.create(&topic);
             let role = stand.role(
                 "processor",
                 &[

@@ -233,7 +233,7 @@ impl<'b> RecordView<'b> {
     }
 
     /// Names and values in order.
-    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> + use<'b> {
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> + Clone + use<'b> {
         let (headers, mut at) = (self.headers, 0);
         // Reading cannot fail: `read` walked over the same bytes.
         (0..self.header_count).map(move |_| {

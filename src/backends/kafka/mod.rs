@@ -16,6 +16,7 @@ mod meta;
 #[cfg(test)]
 mod mock_tests;
 mod native;
+mod packed;
 mod producer;
 mod reader;
 mod record;

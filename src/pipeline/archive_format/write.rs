@@ -132,6 +132,12 @@ impl SegmentWriter {
         self.footer.as_ref().map_or(0, |footer| footer.raw_bytes)
     }
 
+    /// Bytes of memory that what was written takes: compressed, as far as it is yet.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.encoder.get_ref().capacity() + self.scratch.capacity()
+    }
+
     /// Lines so far.
     #[must_use]
     pub fn count(&self) -> u64 {

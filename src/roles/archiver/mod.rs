@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use metrics::Counter;
 
-use pending::Pending;
+use pending::{Made, Pending};
 use place::{Placed, place};
 
 use super::feed::{Feed, Step, Stop};
 use super::voice::Voice;
-use super::{Role, RoleDeps, RoleError, is_replayed};
-use crate::model::{ConsumedRecord, Topic, TopicPartition};
+use super::{Role, RoleDeps, RoleError};
+use crate::model::{Topic, TopicPartition};
 use crate::pipeline::archive_format::{ArchiveError, Kind, Segment, SegmentWriter};
 use crate::ports::{Assignment, Fetched, ObjectStore, Progress, crash};
 use crate::runtime::metrics as names;
@@ -26,8 +26,8 @@ use crate::settings::Settings;
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 const DRAIN_WAIT: Duration = Duration::from_millis(20);
 const POLL_RECORDS: usize = 4096;
-/// All partitions together hold at most so many full objects' records.
-const FULL_OBJECTS: usize = 4;
+/// Bytes of memory that objects in the making may have together; past it the largest is written.
+const MAX_HELD: usize = 32 << 20;
 
 /// The role; see the module.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Running {
                 return self.flush_all().await;
             }
             match self.feed.next(POLL_RECORDS, self.wait()).await? {
-                Step::Records(fetched) => self.add(fetched),
+                Step::Records(fetched) => self.add(fetched).await?,
                 Step::Revoking(gone) => {
                     for assignment in &gone {
                         if !self.flush(&assignment.at).await? {
@@ -124,22 +124,25 @@ impl Running {
         open.map(|pending| pending.due_in(&self.settings.archive)).fold(IDLE_WAIT, Duration::min)
     }
 
-    fn add(&mut self, fetched: Vec<Fetched>) {
-        for Fetched { assignment, records } in fetched {
-            let kind = self.kind(&assignment.at.topic);
-            let pending = self
-                .pending
-                .entry(assignment.at.clone())
-                .or_insert_with(|| Pending::new(assignment.clone(), kind));
-            if pending.assignment != assignment {
-                *pending = Pending::new(assignment, kind);
-            }
-            pending.add(records);
-        }
-    }
-
-    fn kind(&self, topic: &Topic) -> Kind {
-        if *topic == self.settings.topics.decisions { Kind::Decisions } else { Kind::Events }
+    /// Takes records in; they are compressed, so not here but on a thread for work.
+    async fn add(&mut self, fetched: Vec<Fetched>) -> Result<(), RoleError> {
+        let (mut all, settings) = (std::mem::take(&mut self.pending), Arc::clone(&self.settings));
+        let (all, added) = blocking(move || {
+            let added = fetched.into_iter().try_for_each(|Fetched { assignment, records }| {
+                let at = assignment.at.clone();
+                let kind = kind(&settings, &at.topic);
+                let pending =
+                    all.entry(at.clone()).or_insert_with(|| Pending::new(assignment.clone(), kind));
+                if pending.assignment != assignment {
+                    *pending = Pending::new(assignment, kind);
+                }
+                pending.add(&records, &settings.archive).map_err(|error| unmakable(&at, &error))
+            });
+            (all, added)
+        })
+        .await?;
+        self.pending = all;
+        added
     }
 
     fn forget(&mut self, gone: &[Assignment]) {
@@ -151,10 +154,9 @@ impl Running {
         let archive = &self.settings.archive;
         let open = || self.pending.iter().filter(|(_, pending)| !pending.is_empty());
         let due = open().find(|(_, pending)| pending.due_in(archive).is_zero());
-        let held: usize = open().map(|(_, pending)| pending.bytes()).sum();
-        let is_too_much = held > archive.flush_bytes.as_usize().saturating_mul(FULL_OBJECTS);
-        let largest = || open().max_by_key(|(_, pending)| pending.bytes());
-        due.or_else(|| is_too_much.then(largest).flatten()).map(|(at, _)| at.clone())
+        let held: usize = open().map(|(_, pending)| pending.held_bytes()).sum();
+        let largest = || open().max_by_key(|(_, pending)| pending.held_bytes());
+        due.or_else(|| (held > MAX_HELD).then(largest).flatten()).map(|(at, _)| at.clone())
     }
 
     /// Moves past what can no longer be read, once everything before it is in objects.
@@ -188,55 +190,67 @@ impl Running {
     /// Writes one object and commits; `false` when stopped before that worked.
     async fn flush_once(&mut self, at: &TopicPartition) -> Result<bool, RoleError> {
         let Some(pending) = self.pending.get_mut(at) else { return Ok(true) };
-        let (kind, assignment) = (pending.kind, pending.assignment.clone());
-        let taken = pending.take(&self.settings.archive);
-        let level = self.settings.archive.compression_level;
-        let built = tokio::task::spawn_blocking(move || {
-            let segment = build(kind, level, &taken);
-            (segment, taken)
-        });
-        let (segment, taken) =
-            built.await.map_err(|source| RoleError::Task { role: Role::Archiver, source })?;
-        let segment = segment.map_err(|error| {
-            RoleError::Setting(format!("cannot make an archive object of {at}: {error}"))
-        })?;
-        let Some(segment) = segment else { return Ok(true) };
+        let Some(open) = pending.take() else { return Ok(true) };
+        let assignment = pending.assignment.clone();
+        let made = blocking(move || open.finish()).await?.map_err(|error| unmakable(at, &error))?;
+        let Some(made) = made else { return Ok(true) };
         let objects = Arc::clone(&self.objects);
-        let try_place = || place(&*objects, &segment);
+        let try_place = || place(&*objects, &made.segment);
         let Some(placed) = self.feed.insist("write the archive", try_place).await? else {
             return Ok(false);
         };
-        self.metrics.add(&segment, &placed);
+        self.metrics.add(&made.segment, &placed);
         if let Some(key) = &placed.damaged {
             self.feed.voice.remarks(format!(
                 "archive object {key} is damaged or not ours; its records stand beside it, and \
                  `evp archive verify` names it"
             ));
         }
-        if let Some(pending) = self.pending.get_mut(at) {
-            pending.covered(taken, placed.next);
-        }
+        self.reached(at, made, &placed).await?;
         let progress = [Progress { assignment, next: placed.next }];
         let is_committed = self.feed.commit(&progress).await?;
         crash::point("archiver.commit.after");
         Ok(is_committed)
     }
+
+    async fn reached(
+        &mut self,
+        at: &TopicPartition,
+        made: Made,
+        placed: &Placed,
+    ) -> Result<(), RoleError> {
+        if !placed.adopted {
+            if let Some(pending) = self.pending.get_mut(at) {
+                pending.reach(placed.next);
+            }
+            return Ok(());
+        }
+        let Some(mut pending) = self.pending.remove(at) else { return Ok(()) };
+        let (settings, next) = (Arc::clone(&self.settings), placed.next);
+        let (pending, adopted) = blocking(move || {
+            let adopted = pending.adopt(made, next, &settings.archive);
+            (pending, adopted)
+        })
+        .await?;
+        self.pending.insert(at.clone(), pending);
+        adopted.map_err(|error| unmakable(at, &error))
+    }
 }
 
-fn build(
-    kind: Kind,
-    level: i32,
-    records: &[ConsumedRecord],
-) -> Result<Option<Segment>, ArchiveError> {
-    let mut writer = SegmentWriter::new(kind, level)?;
-    for record in records {
-        if kind == Kind::Events && is_replayed(&record.record) {
-            writer.skip(record)?;
-        } else {
-            writer.push(record)?;
-        }
-    }
-    writer.finish()
+fn kind(settings: &Settings, topic: &Topic) -> Kind {
+    if *topic == settings.topics.decisions { Kind::Decisions } else { Kind::Events }
+}
+
+fn unmakable(at: &TopicPartition, error: &ArchiveError) -> RoleError {
+    RoleError::Setting(format!("cannot make an archive object of {at}: {error}"))
+}
+
+/// Compresses or reads off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RoleError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|source| RoleError::Task { role: Role::Archiver, source })
 }
 
 #[derive(Debug)]

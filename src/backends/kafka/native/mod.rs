@@ -22,6 +22,7 @@ use rdkafka::bindings as rd;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::packed;
 use crate::model::{HeaderName, Headers, TopicId};
 
 pub(super) use produce::{Share, Shares, TopicHandle, produce};
@@ -247,8 +248,8 @@ pub(super) fn headers(message: &BorrowedMessage<'_>, buffer: &mut BytesMut) -> H
     if failure(code).is_some() || list.is_null() {
         return Headers::new();
     }
-    let mut index = 0;
-    std::iter::from_fn(|| {
+    let mut headers = Vec::with_capacity(8);
+    for index in 0.. {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the list belongs to the message; past its end the call says so and sets nothing.
         // Name and value belong to the list too and are copied before the next call.
@@ -261,14 +262,17 @@ pub(super) fn headers(message: &BorrowedMessage<'_>, buffer: &mut BytesMut) -> H
                 &raw mut size,
             );
             if failure(code).is_some() || name.is_null() {
-                return None;
+                break;
             }
             (CStr::from_ptr(name), array(value.cast::<u8>(), size))
         };
-        index += 1;
-        Some((HeaderName::from_name(&name.to_string_lossy()), copy(buffer, value)))
-    })
-    .collect()
+        let (name, value) = (name.to_string_lossy(), copy(buffer, value));
+        match (name == packed::NAME).then(|| packed::unpack(&value)).flatten() {
+            Some(unpacked) => headers.extend(unpacked),
+            None => headers.push((HeaderName::from_name(&name), value)),
+        }
+    }
+    headers.into_iter().collect()
 }
 
 /// Bytes as a slice of a buffer that many fields share.

@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::util::IntoOpaque;
 
 use super::{NativeHandle, Owned, failure};
+use crate::backends::kafka::packed;
 use crate::model::RecordView;
 
 /// A topic of one producer. To be dropped before that producer.
@@ -184,13 +185,17 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
 }
 
 fn headers(record: &RecordView<'_>) -> Result<Owned<rd::rd_kafka_headers_t>, RDKafkaErrorCode> {
-    let given = record.headers();
+    let mut buffer = Vec::with_capacity(256);
+    let (is_packed, given) = packed::pack(record.headers(), &mut buffer);
     // SAFETY: a new list is ours until librdkafka takes it with a record.
-    let list =
-        unsafe { Owned::new(rd::rd_kafka_headers_new(given.len()), rd::rd_kafka_headers_destroy) }
-            .ok_or(RDKafkaErrorCode::Fail)?;
+    let list = unsafe {
+        let count = given.len() + usize::from(is_packed);
+        Owned::new(rd::rd_kafka_headers_new(count), rd::rd_kafka_headers_destroy)
+    }
+    .ok_or(RDKafkaErrorCode::Fail)?;
     let signed = |length| isize::try_from(length).unwrap_or(isize::MAX);
-    for (name, value) in given {
+    let packed = is_packed.then_some((packed::NAME, &buffer[..]));
+    for (name, value) in packed.into_iter().chain(given) {
         // SAFETY: the list is alive; name and value are alive over the call, which copies as many
         // bytes of them as is said.
         let code = unsafe {
