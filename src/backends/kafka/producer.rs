@@ -60,6 +60,12 @@ struct Generation {
 }
 
 impl Generation {
+    /// Whether a record was refused because this producer had a fatal error: librdkafka then answers
+    /// with that error's own code.
+    fn is_broken(&self, code: Code) -> bool {
+        code == Code::Fatal || self.producer.client().fatal_error().is_some()
+    }
+
     fn topic(&self, topic: &Topic) -> Option<Arc<TopicHandle>> {
         let of = |topics: &[(Topic, Arc<TopicHandle>)]| {
             let found = topics.iter().find(|(name, _)| name == topic);
@@ -300,13 +306,13 @@ impl Shared {
         if let Err(code) = sent {
             ticket.fail(code);
             // A fatal error is mended behind the caller's back; anything else it hears at once.
-            ticket.is_abandoned.store(code != Code::Fatal, Ordering::Release);
+            ticket.is_abandoned.store(!current.is_broken(code), Ordering::Release);
         }
         if let Some(ticket) = shares.end() {
             current.producer.context().settle(ticket);
         }
         match sent {
-            Err(code) if code != Code::Fatal => {
+            Err(code) if !current.is_broken(code) => {
                 Err(errors::error(format!("cannot append to {}", ticket.topic), code))
             }
             _ => Ok(()),

@@ -80,7 +80,7 @@ impl Worker {
         let Some(mut feed) = feed else { return Ok(()) };
         let sink = &self.deps.ports.sink;
         // Before the first batch, so that whoever waits for the tables need not wait for an event.
-        if feed.insist("use the store", || sink.check()).await?.is_none() {
+        if feed.insist("write the store", || sink.check()).await?.is_none() {
             feed.close().await;
             return Ok(());
         }
