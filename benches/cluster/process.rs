@@ -29,8 +29,9 @@ impl Process {
         environment: &[(String, String)],
     ) -> Self {
         let data_dir = home.join("data");
-        // Each role has a directory of its own in it.
-        let listen = data_dir.join(name).join("listen.json");
+        // Each set of roles has a directory of its own in it; a worker brings its retrier.
+        let set = if name == "worker" { "worker-retrier" } else { name };
+        let listen = data_dir.join(set).join("listen.json");
         let log = home.join(format!("{name}.log"));
         let _gone_already = fs::remove_file(&listen);
         let child = Command::new(env!("CARGO_BIN_EXE_evp"))
