@@ -30,10 +30,20 @@ advisories:
 power CUTS="5":
     EVP_POWER_CUTS={{CUTS}} cargo test --test power -- --nocapture
 
-# The long runs: power cuts and random kills in full number
+# The suite on real servers: installs what is missing, starts, runs and stops them
+services *ARGS:
+    bash scripts/test-services {{ARGS}}
+
+# The long runs: power cuts, random kills and outages in full number
 nightly:
     EVP_POWER_CUTS=100 cargo test --test power -- --nocapture
     EVP_KILLS=100 cargo test --test crash -- --nocapture random_kills
+    just nightly-services
+
+# The long run on real servers: each role killed 20 times, outages of 3 minutes, partners that come and go
+nightly-services:
+    EVP_TEST_THREADS=1 EVP_KILLS=20 EVP_OUTAGE_SECS=180 EVP_JOINS=20 EVP_ZOMBIES=3 EVP_FLUSHES=20 \
+        bash scripts/test-services faults:: --nocapture
 
 # All benchmarks; they print ratios to floors measured in the same run
 bench:
