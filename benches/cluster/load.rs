@@ -104,7 +104,7 @@ pub fn run(
         let start = Instant::now();
         let mut running = JoinSet::new();
         for index in 0..load.connections {
-            running.spawn(connection(address, load, index, start, length, Arc::clone(ledger)));
+            running.spawn(connection(address, load, index, (start, length), Arc::clone(ledger)));
         }
         let (mut all, mut times) = (Done::default(), Vec::new());
         while let Some(ended) = running.join_next().await {
@@ -126,8 +126,7 @@ async fn connection(
     address: SocketAddr,
     load: Load,
     index: usize,
-    start: Instant,
-    length: Duration,
+    (start, length): (Instant, Duration),
     ledger: Arc<Ledger>,
 ) -> (Done, Vec<u32>) {
     let mut templates: Vec<Request> =

@@ -29,18 +29,16 @@ struct Roles {
     worker: Process,
 }
 
+/// The roles in the order of the figures.
+const NAMES: [&str; 4] = ["collector", "processor", "archiver", "worker"];
+
 impl Roles {
-    fn all(&self) -> [(&'static str, &Process); 4] {
-        [
-            ("collector", &self.collector),
-            ("processor", &self.processor),
-            ("archiver", &self.archiver),
-            ("worker", &self.worker),
-        ]
+    fn all(&self) -> [&Process; 4] {
+        [&self.collector, &self.processor, &self.archiver, &self.worker]
     }
 
     fn resident(&self) -> [f64; 4] {
-        self.all().map(|(_, role)| role.resident_mb())
+        self.all().map(Process::resident_mb)
     }
 }
 
@@ -79,36 +77,54 @@ pub fn run(stand: &mut Stand) {
         accepted += done.events;
         lines.push((server, done, most));
     }
-    let per_second = |events: u64| grouped(events as f64 / done.seconds);
-    heading(
-        &format!(
-            "Resident MB, {} events/s asked for, {} accepted and {} judged a second",
-            grouped(RATE),
-            per_second(done.events),
-            per_second(judged)
-        ),
-        &[
-            "role",
-            "idle",
-            "most under load",
-            "goal",
-            "most through an outage",
-            "of",
-            "requests refused in it",
-        ],
-    );
-    for (index, (name, _)) in roles.all().into_iter().enumerate() {
-        let (server, done, most) = &lines[index];
-        println!(
-            "| {name} | {:.0} | {:.0} | 150 | {:.0} | {server}, {} s | {} |",
-            idle[index],
-            under_load[index],
-            most[index],
-            outage.as_secs(),
-            done.refused
-        );
-    }
+    let report = Report { done, judged, idle, under_load, lines };
+    report.print(outage);
     println!("\naccepted {accepted} events, each of which has its row");
+}
+
+/// What was seen.
+struct Report {
+    done: Done,
+    judged: u64,
+    idle: [f64; 4],
+    under_load: [f64; 4],
+    /// An outage, its load, and the most resident memory through it.
+    lines: Vec<(&'static str, Done, [f64; 4])>,
+}
+
+impl Report {
+    fn print(&self, outage: Duration) {
+        let Self { done, judged, idle, under_load, lines } = self;
+        let per_second = |events: u64| grouped(events as f64 / done.seconds);
+        heading(
+            &format!(
+                "Resident MB, {} events/s asked for, {} accepted and {} judged a second",
+                grouped(RATE),
+                per_second(done.events),
+                per_second(*judged)
+            ),
+            &[
+                "role",
+                "idle",
+                "most under load",
+                "goal",
+                "most through an outage",
+                "of",
+                "requests refused in it",
+            ],
+        );
+        for (index, name) in NAMES.into_iter().enumerate() {
+            let (server, done, most) = &lines[index];
+            println!(
+                "| {name} | {:.0} | {:.0} | 150 | {:.0} | {server}, {} s | {} |",
+                idle[index],
+                under_load[index],
+                most[index],
+                outage.as_secs(),
+                done.refused
+            );
+        }
+    }
 }
 
 /// Runs the steady load with something beside it, waits until all accepted events have their rows

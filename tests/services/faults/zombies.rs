@@ -22,8 +22,8 @@ fn a_processor_and_a_worker_sleep_past_their_session_and_wake() {
             flowing(&load, 20);
             roles[role].signal(Signal::STOP);
             assert!(cluster.lag_of(role) > 0, "nothing was in flight: void");
-            // Past the session time-out of 6 s the other one has all partitions and works them off.
-            pause(9000);
+            // Past the session time-out of 3 s the other one has all partitions and works them off.
+            pause(6000);
             roles[role].signal(Signal::CONT);
             flowing(&load, 20);
         }
