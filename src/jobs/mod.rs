@@ -119,7 +119,12 @@ async fn publish(
     if records.is_empty() {
         return Ok(());
     }
-    let batch = RecordBatch::of_all(records);
+    // They enter the log now, whenever their events were received: brokers remove what is older than
+    // the topic's retention, read or not.
+    let timestamp = context.ports.clock.now();
+    let records: Vec<Record> =
+        records.iter().map(|record| Record { timestamp, ..record.clone() }).collect();
+    let batch = RecordBatch::of_all(&records);
     loop {
         match context.ports.log.append(topic, batch.clone()).await {
             Ok(_) => return Ok(()),

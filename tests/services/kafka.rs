@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use evp::backends::kafka::{KafkaLog, KafkaLogOptions};
 use evp::model::{
-    ConsumedRecord, Durability, GroupId, Headers, Offset, Partition, Record, RecordBatch,
-    Timestamp, Topic, TopicPartition,
+    ConsumedRecord, Durability, GroupId, Headers, Offset, Partition, Record, RecordBatch, Topic,
+    TopicPartition,
 };
 use evp::ports::contract::event_log::{Harness, event_log_contract, topics};
-use evp::ports::{Assignment, Consumer, EventLog, Polled, Progress};
+use evp::ports::{Assignment, Clock, Consumer, EventLog, Polled, Progress, SystemClock};
 use evp::settings::Kafka;
 use evp::wire::{Instance, OpenMode};
 use rdkafka::ClientConfig;
@@ -190,7 +190,8 @@ fn batch(values: impl IntoIterator<Item = String>) -> RecordBatch {
         .map(|value| Record {
             key: value.clone().into(),
             value: value.into(),
-            timestamp: Timestamp::from_millis_clamped(1_700_000_000_000),
+            // Brokers remove what is older than the topic's retention.
+            timestamp: SystemClock.now(),
             headers: Headers::new(),
         })
         .collect();

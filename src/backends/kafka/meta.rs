@@ -171,7 +171,10 @@ impl Meta {
     /// How many brokers there are.
     pub(super) fn brokers(&self) -> Result<usize> {
         let found = self.client.fetch_metadata(None, self.timeout);
-        let found = found.map_err(|error| errors::wrapped("cannot count the brokers", error))?;
+        let found = found.map_err(|error| match error.rdkafka_error_code() {
+            Some(code) => self.failed("cannot count the brokers", code),
+            None => errors::wrapped("cannot count the brokers", error),
+        })?;
         Ok(found.brokers().len())
     }
 
