@@ -1,7 +1,6 @@
 //! `evp topics lag`.
 
-use super::or_dash;
-use crate::cmd::ask::ask;
+use crate::cmd::ask::{ask, or_dash};
 use crate::cmd::context::Context;
 use crate::cmd::error::{CmdResult, Finish};
 use crate::jobs::topics::{LagRow, Topics, TopicsRequest, TopicsResponse};

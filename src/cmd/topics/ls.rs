@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::or_dash;
-use crate::cmd::ask::ask;
+use crate::cmd::ask::{ask, or_dash};
 use crate::cmd::context::Context;
 use crate::cmd::error::{CmdResult, Finish};
 use crate::jobs::topics::{TopicRow, Topics, TopicsRequest, TopicsResponse};

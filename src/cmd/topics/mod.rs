@@ -36,7 +36,3 @@ impl Topics {
         }
     }
 }
-
-fn or_dash<T: ToString>(value: Option<T>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
