@@ -4,6 +4,10 @@
 //! Alive means that work moves: a component that has gone silent is not covered up by a timer that
 //! ticks on. One that waits for a dependency says so and is not silent.
 
+use std::ffi::OsStr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -61,7 +65,28 @@ async fn speak(health: Health, shutdown: CancellationToken, drain: Duration) {
 }
 
 fn say(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
+        && let Err(error) = send(&path, states)
+    {
         tracing::debug!(%error, "the service manager does not listen");
     }
+}
+
+/// Sends one datagram without waiting for room: the library's own call waits, and a manager that
+/// does not read would hold a thread of the runtime, and with it the end of the process.
+///
+/// # Errors
+///
+/// Nobody is bound to the socket, or its queue is full.
+fn send(path: &OsStr, states: &[NotifyState<'_>]) -> std::io::Result<()> {
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(path)?,
+    };
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect_addr(&address)?;
+    socket.send(lines.join("\n").as_bytes())?;
+    Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -48,7 +50,14 @@ impl Server {
 
     /// Waits for its end: code, and what it said last.
     pub(crate) fn end(mut self) -> Ended {
-        let status = self.child.wait().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "does not end within 60 s");
+            std::thread::sleep(Duration::from_millis(10));
+        };
         let mut ended = Ended {
             code: status.code().unwrap_or(-1),
             stdout: String::new(),
@@ -107,67 +116,88 @@ fn a_server_says_where_it_is_and_commands_reach_it() {
     assert_eq!(sandbox.run(&["stats", "-o", "json"]).ok(), stats, "the same when stopped");
 }
 
+/// A service manager that hears what is said to it.
+struct Manager {
+    socket: UnixDatagram,
+    /// All that was said so far.
+    said: String,
+}
+
+impl Manager {
+    /// The manager, and the sandbox whose processes speak to it and are asked for life every 90 ms.
+    fn of(sandbox: Sandbox) -> (Self, Sandbox) {
+        let path = sandbox.path("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let sandbox = sandbox
+            .with("NOTIFY_SOCKET", &path.display().to_string())
+            .with("WATCHDOG_USEC", "90000");
+        (Self { socket, said: String::new() }, sandbox)
+    }
+
+    /// The message with a line that is wanted.
+    #[track_caller]
+    fn hears(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut text = [0; 4096];
+        while Instant::now() < deadline {
+            let length = self.socket.recv(&mut text).unwrap();
+            let message = String::from_utf8_lossy(&text[..length]).into_owned();
+            self.said.push_str(&message);
+            if message.lines().any(&wanted) {
+                return message;
+            }
+        }
+        panic!("not heard within 60 s: {}", self.said);
+    }
+}
+
 #[test]
 fn a_service_manager_is_told_of_start_life_and_end() {
-    let sandbox = Sandbox::new();
-    let socket = std::os::unix::net::UnixDatagram::bind(sandbox.path("notify")).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
-    let path = sandbox.path("notify").display().to_string();
-    let sandbox = sandbox.with("NOTIFY_SOCKET", &path).with("WATCHDOG_USEC", "90000");
+    let (mut manager, sandbox) = Manager::of(Sandbox::new());
     let server = Server::start(&sandbox, &[]);
-    let mut text = [0; 4096];
-    let mut wait_for = |word: &str| loop {
-        let length = socket.recv(&mut text).unwrap();
-        let said = String::from_utf8_lossy(&text[..length]).into_owned();
-        if said.lines().any(|line| line == word) {
-            return said;
-        }
-    };
-    let ready = wait_for("READY=1");
+    let ready = manager.hears(|line| line == "READY=1");
     assert!(ready.contains("STATUS="), "{ready}");
-    wait_for("WATCHDOG=1");
-    wait_for("STATUS=ready");
+    manager.hears(|line| line == "WATCHDOG=1");
+    manager.hears(|line| line == "STATUS=ready");
     server.signal(Signal::TERM);
-    wait_for("STOPPING=1");
+    manager.hears(|line| line == "STOPPING=1");
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_service_manager_that_does_not_read_holds_nobody_up() {
+    let (mut manager, sandbox) = Manager::of(Sandbox::new());
+    let server = Server::start(&sandbox, &[]);
+    manager.hears(|line| line == "READY=1");
+    // The queue of a socket holds net.unix.max_dgram_qlen messages, and 30 come a second.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(get(&server.url("admin", "/readyz")).0, 200);
+    server.signal(Signal::TERM);
     assert_eq!(server.end().code, 0);
 }
 
 #[test]
 fn a_role_that_waits_for_its_server_has_started_is_alive_and_says_why() {
-    let sandbox = Sandbox::new();
-    let socket = std::os::unix::net::UnixDatagram::bind(sandbox.path("notify")).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
-    let path = sandbox.path("notify").display().to_string();
+    let (mut manager, sandbox) = Manager::of(Sandbox::new());
     // Nobody listens there.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sandbox = sandbox
-        .with("NOTIFY_SOCKET", &path)
-        .with("WATCHDOG_USEC", "90000")
         .with("KAFKA_BROKERS", &gone.to_string())
         .with("DB_URL", &format!("postgres://postgres:hunter2@{gone}/analytics"));
     let mut server = Server::start_as(&sandbox, &["serve", "query", "--profile", "cluster"], &[]);
-    let mut text = [0; 4096];
-    let mut said = String::new();
-    let mut wait_for = |is_wanted: &dyn Fn(&str) -> bool| loop {
-        let length = socket.recv(&mut text).unwrap();
-        let words = String::from_utf8_lossy(&text[..length]).into_owned();
-        said.push_str(&words);
-        if words.lines().any(is_wanted) {
-            return;
-        }
-    };
-    wait_for(&|line| line == "READY=1");
-    wait_for(&|line| {
+    manager.hears(|line| line == "READY=1");
+    manager.hears(|line| {
         line.starts_with("STATUS=not ready: ")
             && line.contains("query")
             && line.contains("postgres")
     });
     for _ in 0..3 {
-        wait_for(&|line| line == "WATCHDOG=1");
+        manager.hears(|line| line == "WATCHDOG=1");
     }
     server.signal(Signal::TERM);
-    wait_for(&|line| line == "STOPPING=1");
-    assert!(!said.contains("hunter2"), "{said}");
+    manager.hears(|line| line == "STOPPING=1");
+    assert!(!manager.said.contains("hunter2"), "{}", manager.said);
     let mut told = String::new();
     let mut stderr = server.child.stderr.take().unwrap();
     assert_eq!(server.end().code, 0);
