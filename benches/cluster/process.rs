@@ -30,7 +30,7 @@ impl Process {
     ) -> Self {
         let data_dir = home.join("data");
         // Each set of roles has a directory of its own in it; a worker brings its retrier.
-        let set = if name == "worker" { "worker-retrier" } else { name };
+        let set = name;
         let listen = data_dir.join(set).join("listen.json");
         let log = home.join(format!("{name}.log"));
         let _gone_already = fs::remove_file(&listen);

@@ -66,7 +66,7 @@ impl Compared {
     fn print(&self, what: &str, server: &str, goal: &str) {
         ratio(&format!("{what}, a second"), &self.ours, &self.floor, &self.ratios, goal);
         let name = format!("{what}, a CPU-second of {server}");
-        ratio(&name, &self.ours_cpu, &self.floor_cpu, &self.ratios_cpu, "");
+        ratio(&name, &self.ours_cpu, &self.floor_cpu, &self.ratios_cpu, goal);
     }
 }
 

@@ -148,8 +148,42 @@ async fn a_batch_is_one_round_trip_and_its_keys_are_the_contracts() {
     assert!(mark.starts_with(&batch[7].origin.to_string()), "{mark}");
     let life: i64 = cli(&server, "TTL event:id:e-7").await;
     assert!((86_000..=86_400).contains(&life), "{life}");
-    let counted = format!("GET ip:count:203.0.113.1:{}", batch[0].received_at.minute());
+    let minute = batch[0].received_at.minute();
+    let counted = format!("HGET ip:count:{minute}:1 203.0.113.1");
     assert!(cli::<u64>(&server, &counted).await > 0);
+    let life: i64 = cli(&server, &format!("TTL ip:count:{minute}:1")).await;
+    assert!((1..=600).contains(&life), "{life}");
+}
+
+#[tokio::test]
+async fn many_addresses_of_one_hash_are_counted_and_banned_in_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = redis(folder.path(), false);
+    let state = open(&settings(&server));
+    let limits = Limits { per_minute: Some(2), ..OFF };
+    let now = SystemClock.now();
+    // More than one command names, all with the same ending.
+    let batch = |name: &str| -> Vec<Candidate> {
+        let one = |n: u8, m: u8| Candidate {
+            client_ip: Some(IpAddr::from([10, n, m, 1])),
+            received_at: now,
+            ..event(&format!("{name}-{n}-{m}"))
+        };
+        (0..10).flat_map(|n| (0..250).map(move |m| one(n, m))).collect()
+    };
+    for name in ["a", "b"] {
+        assert_eq!(state.judge(&batch(name), &limits).await.unwrap(), vec![Verdict::Pass; 2500]);
+    }
+    // Sent again under new origins: marks hold, and nothing is counted.
+    let again = state.judge(&batch("a"), &limits).await.unwrap();
+    assert!(again.iter().all(|verdict| matches!(verdict, Verdict::Duplicate { .. })));
+    let third = state.judge(&batch("c"), &limits).await.unwrap();
+    assert!(
+        third.iter().all(|v| matches!(v, Verdict::RateLimited { count: 3, ban: Some(_) })),
+        "{:?}",
+        third.iter().find(|v| !matches!(v, Verdict::RateLimited { .. }))
+    );
+    assert_eq!(state.rules().await.unwrap().len(), 2500);
 }
 
 #[tokio::test]

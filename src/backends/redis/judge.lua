@@ -1,37 +1,54 @@
 -- Judges a batch in order (design, rule 4): mark, blacklist, rate, new mark.
 --
--- KEYS  1 set of addresses, 2 hash of rules, 3 hash of ended rules, then one mark's key a candidate
+-- KEYS  1 set of addresses, 2 hash of rules, 3 hash of ended rules, then one mark's key a candidate,
+--       then the hashes of counts (address to count)
 -- ARGV  1 life of a mark in ms, 2 events a minute, 3 life of a ban in ms (-1: until lifted),
---       4 life of a count in ms, 5 the reason of a ban, 6 the head of its JSON, then of each
---       candidate its mark and its slot
+--       4 life of a count in ms, 5 the reason of a ban, 6 the head of its JSON,
+--       7 how many candidates, 8 the most candidates of one address and minute,
+--       9 whether slots follow, then the candidates' marks, then their slots ('' each where none
+--       follow), then of each hash of counts how many slots are in it, their addresses, and how many
+--       candidates each of them has
 -- mark  36 characters of the origin, then the receipt in ms to base 36 (8 of them until 2059, so
 --       that a value fits Redis' small strings)
--- slot  '' neither limited nor banned, '!' blocked by the caller, else '<address>:<minute>'
--- reply of each candidate: 0 pass, n limited at n, -n the same and it made the ban,
---       'd' and the mark that was there, 'b' blocked by the caller, 'r' and the reason of a ban
+-- slot  '' neither limited nor banned, '!' blocked by the caller, else the number of an address and
+--       minute, counted from 1 through all hashes
+-- reply how many candidates, then of each that does not pass its number and: n limited at n, -n the
+--       same and it made the ban, 'd' and the mark that was there, 'b' blocked by the caller, 'r'
+--       and the reason of a ban
 local call = redis.call
 local life, life_ms, limit, ban = ARGV[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local counts, touched, banned, any_banned, replies = {}, {}, {}, false, {}
+local n, most, has_slots = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
+local addresses, counts, changed, duplicates = {}, {}, {}, {}
+local banned, any_banned, replies = {}, false, { n }
 
 local function received(mark)
   return tonumber(string.sub(mark, 37), 36)
 end
 
-local function read_count(slot)
-  local count = counts[slot]
-  if not count then
-    count = tonumber(call('GET', 'ip:count:' .. slot)) or 0
-    counts[slot] = count
+-- Reads the counts. In a calm batch no address can get beyond its limit, so nothing is counted one
+-- by one.
+local is_calm, slots = true, 0
+local first = 9 + 2 * n
+local at = first
+for key = 4 + n, #KEYS do
+  local many = tonumber(ARGV[at + 1])
+  local found = call('HMGET', KEYS[key], unpack(ARGV, at + 2, at + 1 + many))
+  for i = 1, many do
+    local count = found[i] and tonumber(found[i])
+    if count then
+      counts[slots + i] = count
+    end
+    if (count or most > limit) and (count or 0) + ARGV[at + 1 + many + i] > limit then
+      is_calm = false
+    end
+    addresses[slots + i] = ARGV[at + 1 + i]
   end
-  return count
-end
-
-local function address_of(slot)
-  return string.match(slot, '^(.*):')
+  slots = slots + many
+  at = at + 1 + 2 * many
 end
 
 local function ban_of(slot, mark)
-  local rule = any_banned and banned[address_of(slot)]
+  local rule = any_banned and banned[addresses[slot]]
   return rule and (rule.ends < 0 or received(mark) < rule.ends) and rule
 end
 
@@ -52,7 +69,7 @@ end
 
 -- Bans an address unless a rule stands that holds at least as long; whether it did.
 local function make_ban(slot, mark)
-  local address, at = address_of(slot), received(mark)
+  local address, at = addresses[slot], received(mark)
   local ends = ban < 0 and -1 or at + ban
   local rule = standing(address)
   any_banned = true
@@ -73,18 +90,19 @@ end
 
 -- What blacklist and rate say of a candidate without a mark; 0 where they let it pass.
 local function ruling(slot, mark)
-  if slot == '' then
+  if slot == '' or (is_calm and slot ~= '!') then
     return 0
   elseif slot == '!' then
     return 'b'
   end
+  slot = tonumber(slot)
   local rule = ban_of(slot, mark)
   if rule then
     return 'r' .. rule.reason
   end
-  local count = read_count(slot) + 1
+  local count = (counts[slot] or 0) + 1
   counts[slot] = count
-  touched[slot] = true
+  changed[slot] = true
   if count <= limit then
     return 0
   elseif count == limit + 1 and make_ban(slot, mark) then
@@ -93,34 +111,75 @@ local function ruling(slot, mark)
   return count
 end
 
-for i = 4, #KEYS do
-  local key, mark, slot = KEYS[i], ARGV[2 * i - 1], ARGV[2 * i]
+local function is_free(slot, mark)
+  if slot == '' or slot == '!' then
+    return slot == ''
+  end
+  slot = tonumber(slot)
+  return (counts[slot] or 0) < limit and not ban_of(slot, mark)
+end
+
+for i = 1, n do
+  local key, mark, slot = KEYS[3 + i], ARGV[9 + i], has_slots and ARGV[9 + n + i] or ''
   -- One command reads the mark and writes it where nothing can refuse the event.
-  local is_free = slot == ''
-    or (slot ~= '!' and read_count(slot) < limit and not ban_of(slot, mark))
   local before
-  if is_free then
+  if (is_calm and slot ~= '!') or is_free(slot, mark) then
     before = call('SET', key, mark, 'NX', 'GET', 'PX', life)
   else
     before = call('GET', key)
   end
-  -- What another program wrote there is no mark: the store has the last word on it.
-  local since = before and string.len(before) >= 44 and received(before)
   local reply
-  if since and string.sub(before, 1, 36) == string.sub(mark, 1, 36) then
-    reply = 0
-  elseif since and received(mark) < since + life_ms then
-    reply = 'd' .. before
-  else
-    reply = ruling(slot, mark)
-    if reply == 0 and before then
-      call('SET', key, mark, 'PX', life)
+  if before or not is_calm or slot == '!' then
+    -- What another program wrote there is no mark: the store has the last word on it.
+    local since = before and string.len(before) >= 44 and received(before)
+    local is_counted = false
+    if since and string.sub(before, 1, 36) == string.sub(mark, 1, 36) then
+      reply = 0
+    elseif since and received(mark) < since + life_ms then
+      reply = 'd' .. before
+    else
+      reply = ruling(slot, mark)
+      is_counted = true
+      if reply == 0 and before then
+        call('SET', key, mark, 'PX', life)
+      end
+    end
+    if reply ~= 0 then
+      replies[#replies + 1] = i
+      replies[#replies + 1] = reply
+    end
+    if is_calm and not is_counted and slot ~= '' and slot ~= '!' then
+      slot = tonumber(slot)
+      duplicates[slot] = (duplicates[slot] or 0) + 1
     end
   end
-  replies[i - 3] = reply
 end
 
-for slot in pairs(touched) do
-  call('SET', 'ip:count:' .. slot, counts[slot], 'PX', ARGV[4])
+-- Writes the counts that changed: in a calm batch every candidate is one but those with a mark.
+slots, at = 0, first
+for key = 4 + n, #KEYS do
+  local many = tonumber(ARGV[at + 1])
+  local fields = {}
+  for i = 1, many do
+    local slot, more = slots + i, ARGV[at + 1 + many + i]
+    local count
+    if not is_calm then
+      count = changed[slot] and tostring(counts[slot])
+    elseif not counts[slot] and not duplicates[slot] then
+      count = more
+    elseif more - (duplicates[slot] or 0) > 0 then
+      count = tostring((counts[slot] or 0) + more - (duplicates[slot] or 0))
+    end
+    if count then
+      fields[#fields + 1] = ARGV[at + 1 + i]
+      fields[#fields + 1] = count
+    end
+  end
+  if #fields > 0 then
+    call('HSET', KEYS[key], unpack(fields))
+    call('PEXPIRE', KEYS[key], ARGV[4])
+  end
+  slots = slots + many
+  at = at + 1 + 2 * many
 end
 return replies

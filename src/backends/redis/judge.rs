@@ -3,6 +3,7 @@
 use redis::{Cmd, Script, Value};
 
 use super::connection::call_of;
+use super::counts::{self, Slots};
 use super::rules::{self, BLACKLIST, ENDED, RULES};
 use crate::model::{Origin, Rule, RuleSource, RuleTarget, Timestamp};
 use crate::ports::{Candidate, Error, Kind, Limits, Result, Verdict};
@@ -21,8 +22,10 @@ pub(super) fn script() -> Script {
 
 /// The call that judges the batch.
 pub(super) fn call(script: &Script, batch: &[Candidate], limits: &Limits) -> Cmd {
-    let mut command = call_of(script, 9 + 3 * batch.len(), 256 + 160 * batch.len());
-    command.arg(3 + batch.len()).arg(BLACKLIST).arg(RULES).arg(ENDED);
+    let slots = Slots::of(batch, limits);
+    let many = batch.len();
+    let mut command = call_of(script, 16 + 3 * many + 2 * slots.counted(), 512 + 180 * many);
+    command.arg(3 + many + slots.hashes.len()).arg(BLACKLIST).arg(RULES).arg(ENDED);
     let mut text = String::with_capacity(300);
     for candidate in batch {
         text.clear();
@@ -30,16 +33,21 @@ pub(super) fn call(script: &Script, batch: &[Candidate], limits: &Limits) -> Cmd
         text.push_str(candidate.event_id.as_str());
         command.arg(text.as_bytes());
     }
+    for hash in &slots.hashes {
+        command.arg(&hash.key);
+    }
     let reason = ban_reason(limits);
     command.arg(limits.mark_ttl.as_millis().max(1).to_string());
     command.arg(limits.per_minute.map_or(-1, i64::from));
     command.arg(limits.ban.map_or_else(|| "-1".to_owned(), |ban| ban.as_millis().to_string()));
     command.arg(COUNT_LIFE).arg(&reason).arg(rules::ban_head(&reason));
+    let has_slots = slots.counted() > 0 || batch.iter().any(counts::is_blocked);
+    command.arg(many).arg(slots.most).arg(u8::from(has_slots));
     for candidate in batch {
         command.arg(&mark(candidate)[..]);
-        text.clear();
-        slot(candidate, limits, &mut text);
-        command.arg(text.as_bytes());
+    }
+    if has_slots {
+        slots.write(batch, &mut command);
     }
     command
 }
@@ -62,37 +70,32 @@ fn mark(candidate: &Candidate) -> [u8; MARK] {
     mark
 }
 
-/// Where a candidate is counted, and whether its caller blocks it.
-fn slot(candidate: &Candidate, limits: &Limits, text: &mut String) {
-    use std::fmt::Write as _;
-    if candidate.is_exempt {
-        return;
-    }
-    if candidate.blocked.is_some() {
-        text.push('!');
-    } else if limits.per_minute.is_some()
-        && let Some(address) = candidate.client_ip
-    {
-        // Writing to a String cannot fail.
-        let _ok = write!(text, "{}:{}", address.to_canonical(), candidate.received_at.minute());
-    }
-}
-
-/// The script's reply as verdicts.
+/// The script's reply as verdicts: how many candidates, then of each that does not pass its number
+/// from 1 and why.
 pub(super) fn verdicts(
     batch: &[Candidate],
     limits: &Limits,
-    replies: Vec<Value>,
+    replies: &[Value],
 ) -> Result<Vec<Verdict>> {
-    if replies.len() != batch.len() {
+    let Some((Value::Int(many), exceptions)) = replies.split_first() else {
+        return Err(unreadable());
+    };
+    if usize::try_from(*many).ok() != Some(batch.len()) || exceptions.len() % 2 != 0 {
         return Err(unreadable());
     }
-    batch.iter().zip(replies).map(|(c, reply)| verdict(c, limits, &reply)).collect()
+    let mut verdicts = vec![Verdict::Pass; batch.len()];
+    for pair in exceptions.chunks_exact(2) {
+        let [Value::Int(number), reply] = pair else { return Err(unreadable()) };
+        let at = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+        let of = at.and_then(|at| Some((batch.get(at)?, verdicts.get_mut(at)?)));
+        let Some((candidate, slot)) = of else { return Err(unreadable()) };
+        *slot = verdict(candidate, limits, reply)?;
+    }
+    Ok(verdicts)
 }
 
 fn verdict(candidate: &Candidate, limits: &Limits, reply: &Value) -> Result<Verdict> {
     match reply {
-        Value::Int(0) => Ok(Verdict::Pass),
         Value::Int(count) => {
             let ban = (*count < 0).then(|| ban(candidate, limits)).flatten().map(Box::new);
             Ok(Verdict::RateLimited { count: count.unsigned_abs(), ban })
@@ -159,6 +162,14 @@ mod tests {
     #[test]
     fn an_answer_of_something_else_is_no_verdict() {
         let limits = Limits { mark_ttl: std::time::Duration::ZERO, per_minute: None, ban: None };
-        assert!(verdicts(&[], &limits, vec![Value::Int(0)]).is_err());
+        for reply in [
+            vec![],
+            vec![Value::Int(1)],
+            vec![Value::Int(0), Value::Int(1)],
+            vec![Value::Int(0), Value::Int(1), Value::Int(3)],
+        ] {
+            assert!(verdicts(&[], &limits, &reply).is_err(), "{reply:?}");
+        }
+        assert_eq!(verdicts(&[], &limits, &[Value::Int(0)]).unwrap(), []);
     }
 }

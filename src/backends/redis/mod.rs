@@ -3,7 +3,7 @@
 //! | key | what |
 //! |---|---|
 //! | `event:id:<id>` | mark: 36 characters of origin, then the receipt in ms to base 36 |
-//! | `ip:count:<ip>:<minute>` | events of an address in a minute of receipt |
+//! | `ip:count:<minute>:<c>` | hash: address to its events in a minute of receipt, for the addresses whose text ends in that character |
 //! | `ip_blacklist` | set of blocked addresses; `SADD` and `SREM` by hand are rules like any other |
 //! | `ip_blacklist:rules` | hash: reason, author, times of a rule, and networks |
 //! | `ip_blacklist:ended` | hash: rules that ended and still hold for events received before |
@@ -14,6 +14,7 @@
 //! `appendonly` makes them, and marks that it loses cause work, never loss.
 
 mod connection;
+mod counts;
 mod doctor;
 mod judge;
 mod rules;

@@ -59,7 +59,7 @@ impl State for RedisState {
         crash::point("state.mark.before");
         let replies: Vec<Value> = self.link.call("judge a batch in", &self.judge, &command).await?;
         crash::point("state.mark.after");
-        judge::verdicts(batch, limits, replies)
+        judge::verdicts(batch, limits, &replies)
     }
 
     async fn rules(&self) -> Result<Vec<Rule>> {
