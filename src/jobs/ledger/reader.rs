@@ -183,38 +183,38 @@ impl LedgerReader {
         self.is_torn
     }
 
-    /// The next line; `None` at the end, which is not to be asked for twice. A last line that is cut is none.
+    /// The next line; `None` at the end. A last line that is cut is none. A writer that is still at
+    /// work may add to the file: asked again, it goes on from there.
     ///
     /// # Errors
     /// The file cannot be read, or a line that is not the last is not what a writer writes.
     pub fn next_line(&mut self) -> Result<Option<LedgerLine<'_>>, LedgerError> {
-        self.buffer.clear();
-        let read = (&mut self.file).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer);
-        let read = read.map_err(|source| LedgerError::Io { path: self.path.clone(), source })?;
+        let Self { path, file, buffer, .. } = self;
+        let failed = |source| LedgerError::Io { path: path.clone(), source };
+        buffer.clear();
+        let read = file.take(MAX_LINE_BYTES).read_until(b'\n', buffer).map_err(failed)?;
         if read == 0 {
             return Ok(None);
         }
-        self.line += 1;
-        let is_whole = self.buffer.ends_with(b"\n");
-        let damaged =
-            |what: String| LedgerError::Damaged { path: self.path.clone(), line: self.line, what };
+        let line = self.line + 1;
+        let damaged = |what: String| LedgerError::Damaged { path: path.clone(), line, what };
+        let is_whole = buffer.ends_with(b"\n");
         if !is_whole && read as u64 == MAX_LINE_BYTES {
             return Err(damaged("it is over 64 KiB".to_owned()));
         }
-        let raw: Raw<'_> = match serde_json::from_slice(&self.buffer) {
+        let raw: Raw<'_> = match serde_json::from_slice(buffer) {
             Ok(raw) => raw,
             Err(_) if !is_whole => {
+                // Given back: it may be whole another time.
                 self.is_torn = true;
+                file.seek_relative(-i64::try_from(read).unwrap_or_default()).map_err(failed)?;
                 return Ok(None);
             }
             Err(error) => return Err(damaged(error.to_string())),
         };
+        (self.line, self.is_torn) = (line, false);
         if let Some(reserve) = raw.reserve {
-            let end = reserve.first.checked_add(reserve.count);
-            let end = end.filter(|_| reserve.first == self.reserved);
-            self.reserved = end.ok_or_else(|| {
-                damaged(format!("it reserves from {}, not {}", reserve.first, self.reserved))
-            })?;
+            self.reserved = end_of(&reserve, self.reserved).map_err(damaged)?;
             return Ok(Some(LedgerLine::Reserved(reserve.first..self.reserved)));
         }
         if let Some(end) = raw.end {
@@ -223,14 +223,9 @@ impl LedgerReader {
                 return Err(damaged(format!("it says {said} events, and {sent} stand before it")));
             }
             self.is_finished = true;
-            let rest = self.file.fill_buf();
-            let rest =
-                rest.map_err(|source| LedgerError::Io { path: self.path.clone(), source })?;
-            return if rest.is_empty() {
-                Ok(None)
-            } else {
-                Err(damaged("it is not the last line".to_owned()))
-            };
+            let is_last = file.fill_buf().map_err(failed)?.is_empty();
+            let more = || damaged("it is not the last line".to_owned());
+            return if is_last { Ok(None) } else { Err(more()) };
         }
         let sent = sent_event(raw).map_err(damaged)?;
         if sent.number >= self.reserved {
@@ -239,6 +234,14 @@ impl LedgerReader {
         self.sent += 1;
         Ok(Some(LedgerLine::Sent(sent)))
     }
+}
+
+/// The end of a reservation that goes on where the one before ended.
+fn end_of(reserve: &Reserve, reserved: u64) -> Result<u64, String> {
+    if reserve.first != reserved {
+        return Err(format!("it reserves from {}, not {reserved}", reserve.first));
+    }
+    reserved.checked_add(reserve.count).ok_or_else(|| "it reserves more than there is".to_owned())
 }
 
 fn sent_event(raw: Raw<'_>) -> Result<SentEvent<'_>, String> {

@@ -191,3 +191,31 @@ fn what_is_no_ledger_says_so() {
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_ledger_that_grows_is_read_on_from_where_it_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = path(&directory);
+    write(&path, true);
+    let whole = fs::read(&path).unwrap();
+    for length in [400, whole.len() - 10] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let mut reader = LedgerReader::open(&path).unwrap();
+        let mut lines = 0;
+        while reader.next_line().unwrap().is_some() {
+            lines += 1;
+        }
+        assert!(reader.is_torn() && !reader.is_finished());
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(&whole[length..])
+            .unwrap();
+        while reader.next_line().unwrap().is_some() {
+            lines += 1;
+        }
+        assert!(reader.is_finished() && !reader.is_torn());
+        assert_eq!((lines, reader.reserved()), (5, 5));
+    }
+}
