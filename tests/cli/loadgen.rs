@@ -142,6 +142,7 @@ fn what_is_sent_arrives_and_the_report_says_so() {
     let books = json(&sandbox.run(&["verify", "-o", "json"]).ok())["books"].clone();
     let stored = count("accepted") - count("duplicates");
     assert_eq!((&books["stored"], &books["duplicate"]), (&stored.into(), &events["duplicates"]));
+    sandbox.run(&["verify", "run.ledger"]).ok();
     let ledger = std::fs::read_to_string(sandbox.path("run.ledger")).unwrap();
     let line = ledger.lines().find(|line| line.contains("\"accepted\"")).unwrap();
     let status = sandbox.run(&["status", json(line)["id"].as_str().unwrap(), "-o", "json"]);
