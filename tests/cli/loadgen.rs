@@ -237,7 +237,7 @@ fn an_interrupted_run_prints_its_report() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Once events have come, the run is under way.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !sandbox.run(&["stats", "-o", "json"]).stdout.contains("campaign") {
+    while !sandbox.run(&["stats", "-o", "json"]).stdout.contains("campaign-") {
         assert!(Instant::now() < deadline, "no event came within 60 s");
         std::thread::park_timeout(Duration::from_millis(50));
     }
