@@ -400,7 +400,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('--route', '--route', [CompletionResultType]::ParameterName, 'Where events go, and so their shape [default: event, with --batch batch]')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'A header line of each request (can be repeated)')
             [CompletionResult]::new('--connections', '--connections', [CompletionResultType]::ParameterName, 'Connections [default: 256]')
-            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads that send; one is enough for some 50,000 requests a second')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads that send; one is enough for some tens of thousands of requests a second')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an answer may take [default: 10s]')
             [CompletionResult]::new('--max-waiting', '--max-waiting', [CompletionResultType]::ParameterName, 'Requests that wait for a connection at most; more are dropped [default: a second''s worth]')
             [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'A text that an accepting answer must have in its body')

@@ -382,7 +382,7 @@ set edit:completion:arg-completer[evp] = {|@words|
             cand --route 'Where events go, and so their shape [default: event, with --batch batch]'
             cand --header 'A header line of each request (can be repeated)'
             cand --connections 'Connections [default: 256]'
-            cand --threads 'Threads that send; one is enough for some 50,000 requests a second'
+            cand --threads 'Threads that send; one is enough for some tens of thousands of requests a second'
             cand --timeout 'How long an answer may take [default: 10s]'
             cand --max-waiting 'Requests that wait for a connection at most; more are dropped [default: a second''s worth]'
             cand --expect 'A text that an accepting answer must have in its body'

@@ -358,7 +358,7 @@ v1-bulk\t''
 ndjson\t''"
 complete -c evp -n "__fish_evp_using_subcommand loadgen" -l header -d 'A header line of each request (can be repeated)' -r
 complete -c evp -n "__fish_evp_using_subcommand loadgen" -l connections -d 'Connections [default: 256]' -r
-complete -c evp -n "__fish_evp_using_subcommand loadgen" -l threads -d 'Threads that send; one is enough for some 50,000 requests a second' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l threads -d 'Threads that send; one is enough for some tens of thousands of requests a second' -r
 complete -c evp -n "__fish_evp_using_subcommand loadgen" -l timeout -d 'How long an answer may take [default: 10s]' -r
 complete -c evp -n "__fish_evp_using_subcommand loadgen" -l max-waiting -d 'Requests that wait for a connection at most; more are dropped [default: a second\'s worth]' -r
 complete -c evp -n "__fish_evp_using_subcommand loadgen" -l expect -d 'A text that an accepting answer must have in its body' -r

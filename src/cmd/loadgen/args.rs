@@ -41,7 +41,7 @@ pub(super) struct TargetArgs {
     /// Connections [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60_000))]
     connections: Option<u32>,
-    /// Threads that send; one is enough for some 50,000 requests a second
+    /// Threads that send; one is enough for some tens of thousands of requests a second
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
     /// How long an answer may take [default: 10s]

@@ -92,6 +92,7 @@ fn a_stall_is_charged_for_all_that_was_due_meanwhile() {
     assert!(report.latency_ms.p90 > 100.0, "{:?}", report.latency_ms);
     assert!(report.latency_ms.p99 > 400.0, "{:?}", report.latency_ms);
     assert!(report.requests.late > 50 && report.requests.waited > 50, "{:?}", report.requests);
+    assert!(report.service_ms.min > 0.0, "no answer comes before its request");
     assert_eq!(report.series.iter().map(|second| second.answered).sum::<u64>(), 300);
 }
 

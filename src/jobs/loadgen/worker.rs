@@ -96,6 +96,12 @@ impl Worker {
     /// # Errors
     /// Where the system's calls to wait fail.
     pub(super) fn run(mut self) -> io::Result<Measures> {
+        // What is due at once is due at the start and not before: until then the clock stands.
+        while let Some(early) = self.orders.start.checked_duration_since(Instant::now())
+            && !early.is_zero()
+        {
+            std::thread::park_timeout(early);
+        }
         let mut ready = Ready::new();
         let mut give_up = None;
         loop {
