@@ -1567,7 +1567,7 @@ _evp() {
             return 0
             ;;
         evp__subcmd__send)
-            opts="-o -q -v -y -h -V --url --ip-field --shape --batch --no-drain --profile --config --set --env-file --data-dir --output --quiet --verbose --color --yes --help --version"
+            opts="-o -q -v -y -h -V --url --ip-field --shape --batch --ledger --no-drain --profile --config --set --env-file --data-dir --output --quiet --verbose --color --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1586,6 +1586,10 @@ _evp() {
                     return 0
                     ;;
                 --batch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2049,7 +2053,7 @@ _evp() {
             return 0
             ;;
         evp__subcmd__verify)
-            opts="-o -q -v -y -h -V --wait --limit --profile --config --set --env-file --data-dir --output --quiet --verbose --color --yes --help --version"
+            opts="-o -q -v -y -h -V --wait --limit --schema --profile --config --set --env-file --data-dir --output --quiet --verbose --color --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -105,6 +105,7 @@ typed\t'`type`, `payload`'
 named_v1\t'`event_name`, `timestamp` in seconds'
 named\t'`event_name`, `timestamp` in seconds or milliseconds'"
 complete -c evp -n "__fish_evp_using_subcommand send" -l batch -d 'Events sent together' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l ledger -d 'Write a ledger into this file, which must not exist' -r -F
 complete -c evp -n "__fish_evp_using_subcommand send" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand send" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
@@ -339,6 +340,7 @@ csv\t'Comma-separated values with a header line'"
 complete -c evp -n "__fish_evp_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Always'
 never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand verify" -l schema -d 'Print the JSON schema of `-o json` and do nothing else'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s q -l quiet -d 'Print data and warnings only'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s v -l verbose -d 'Log more on stderr (can be repeated)'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s y -l yes -d 'Answer every question with yes'

@@ -6,6 +6,7 @@ mod config;
 mod generated;
 mod help;
 mod jobs;
+mod ledger;
 mod sandbox;
 mod seeds;
 mod serve;
