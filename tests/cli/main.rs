@@ -7,6 +7,7 @@ mod config;
 mod generated;
 mod help;
 mod jobs;
+mod ledger;
 mod loadgen;
 mod sandbox;
 mod seeds;

@@ -13,13 +13,16 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Writes one run's ledger.
 ///
 /// A writer that is dropped without [`LedgerWriter::finish`] leaves what a crash leaves: a ledger
-/// without an end, whose reserved numbers without a line are `unknown`.
+/// without an end, whose reserved numbers without a line are `unknown`. So does one of which a write
+/// failed: nothing is added to it any more.
 #[derive(Debug)]
 pub struct LedgerWriter {
     file: BufWriter<File>,
     /// Numbers below it are reserved.
     reserved: u64,
     lines: u64,
+    /// A write failed: what is in the file is not known any more.
+    is_broken: bool,
 }
 
 impl LedgerWriter {
@@ -30,8 +33,8 @@ impl LedgerWriter {
     /// system says.
     pub fn create(path: &Path, head: &Head) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        let mut writer =
-            Self { file: BufWriter::with_capacity(BUFFER_BYTES, file), reserved: 0, lines: 0 };
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let mut writer = Self { file, reserved: 0, lines: 0, is_broken: false };
         write!(
             writer.file,
             r#"{{"evp_ledger":{VERSION},"run":"{}","made_at":"{}","#,
@@ -56,8 +59,10 @@ impl LedgerWriter {
     pub fn reserve(&mut self, count: u64) -> io::Result<Range<u64>> {
         let first = self.reserved;
         let end = first.checked_add(count).ok_or_else(|| invalid("no numbers are left"))?;
-        writeln!(self.file, r#"{{"reserve":{{"first":{first},"count":{count}}}}}"#)?;
-        self.sync()?;
+        self.guarded(|writer| {
+            writeln!(writer.file, r#"{{"reserve":{{"first":{first},"count":{count}}}}}"#)?;
+            writer.sync()
+        })?;
         self.reserved = end;
         Ok(first..end)
     }
@@ -71,21 +76,7 @@ impl LedgerWriter {
         if entry.number >= self.reserved {
             return Err(invalid("the number was not reserved"));
         }
-        write!(self.file, r#"{{"n":{},"#, entry.number)?;
-        self.text("id", entry.event_id)?;
-        let (mut hash, mut time) = ([0; 64], [0; 24]);
-        self.file.write_all(br#","hash":""#)?;
-        self.file.write_all(hex(&entry.hash, &mut hash))?;
-        self.file.write_all(br#"","sent":""#)?;
-        self.file.write_all(entry.sent.encode(&mut time).as_bytes())?;
-        self.file.write_all(br#"","answered":"#)?;
-        self.optional(entry.answered)?;
-        writeln!(
-            self.file,
-            r#","answer":"{}","status":{}}}"#,
-            entry.answer.as_str(),
-            entry.status
-        )?;
+        self.guarded(|writer| writer.line(entry))?;
         self.lines += 1;
         Ok(())
     }
@@ -96,8 +87,33 @@ impl LedgerWriter {
     /// # Errors
     /// What the file system says.
     pub fn finish(mut self) -> io::Result<()> {
-        writeln!(self.file, r#"{{"end":{{"lines":{}}}}}"#, self.lines)?;
-        self.sync()
+        self.guarded(|writer| {
+            writeln!(writer.file, r#"{{"end":{{"lines":{}}}}}"#, writer.lines)?;
+            writer.sync()
+        })
+    }
+
+    /// Writes, where every write before succeeded.
+    fn guarded(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_broken, true) {
+            return Err(io::Error::other("an earlier write failed, and the ledger ends there"));
+        }
+        write(self)?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    fn line(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        write!(self.file, r#"{{"n":{},"#, entry.number)?;
+        self.text("id", entry.event_id)?;
+        let (mut hash, mut time) = ([0; 64], [0; 24]);
+        self.file.write_all(br#","hash":""#)?;
+        self.file.write_all(hex(&entry.hash, &mut hash))?;
+        self.file.write_all(br#"","sent":""#)?;
+        self.file.write_all(entry.sent.encode(&mut time).as_bytes())?;
+        self.file.write_all(br#"","answered":"#)?;
+        self.optional(entry.answered)?;
+        writeln!(self.file, r#","answer":"{}","status":{}}}"#, entry.answer.as_str(), entry.status)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -129,4 +145,19 @@ fn hex<'t>(bytes: &[u8; 32], into: &'t mut [u8; 64]) -> &'t [u8] {
         into[2 * at + 1] = DIGITS[usize::from(byte & 15)];
     }
     into
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_added_after_a_write_that_failed() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let file = BufWriter::new(full);
+        let mut writer = LedgerWriter { file, reserved: 0, lines: 0, is_broken: false };
+        assert_eq!(writer.reserve(1).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(writer.reserve(1).unwrap_err().to_string().contains("an earlier write failed"));
+        assert!(writer.finish().unwrap_err().to_string().contains("an earlier write failed"));
+    }
 }
