@@ -49,6 +49,7 @@ complete -c evp -n "__fish_evp_needs_command" -f -a "status" -d 'Say what became
 complete -c evp -n "__fish_evp_needs_command" -f -a "blacklist" -d 'Block addresses and networks, and let them in again'
 complete -c evp -n "__fish_evp_needs_command" -f -a "replay" -d 'Bring archived events back'
 complete -c evp -n "__fish_evp_needs_command" -f -a "verify" -d 'Prove that every accepted event has exactly one outcome; exit 3 with what was found'
+complete -c evp -n "__fish_evp_needs_command" -f -a "loadgen" -d 'Put load on a collector and measure it; exit 99 where a threshold is crossed'
 complete -c evp -n "__fish_evp_needs_command" -f -a "dlq" -d 'See dead letters and put them back'
 complete -c evp -n "__fish_evp_needs_command" -f -a "tail" -d 'Show records of a topic, the last ones first asked for, without joining a group'
 complete -c evp -n "__fish_evp_needs_command" -f -a "topics" -d 'Look at the topics, make those that are missing, see who is behind'
@@ -105,6 +106,7 @@ typed\t'`type`, `payload`'
 named_v1\t'`event_name`, `timestamp` in seconds'
 named\t'`event_name`, `timestamp` in seconds or milliseconds'"
 complete -c evp -n "__fish_evp_using_subcommand send" -l batch -d 'Events sent together' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l ledger -d 'Write a ledger into this file, which must not exist' -r -F
 complete -c evp -n "__fish_evp_using_subcommand send" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand send" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
@@ -339,11 +341,68 @@ csv\t'Comma-separated values with a header line'"
 complete -c evp -n "__fish_evp_using_subcommand verify" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Always'
 never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand verify" -l schema -d 'Print the JSON schema of `-o json` and do nothing else'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s q -l quiet -d 'Print data and warnings only'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s v -l verbose -d 'Log more on stderr (can be repeated)'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l url -d 'A collector; a path in it is taken in place of the route\'s' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l route -d 'Where events go, and so their shape [default: event, with --batch batch]' -r -f -a "event\t''
+batch\t''
+events\t''
+typed\t''
+bulk\t''
+v1\t''
+v1-bulk\t''
+ndjson\t''"
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l header -d 'A header line of each request (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l connections -d 'Connections [default: 256]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l threads -d 'Threads that send; one is enough for some tens of thousands of requests a second' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l timeout -d 'How long an answer may take [default: 10s]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l max-waiting -d 'Requests that wait for a connection at most; more are dropped [default: a second\'s worth]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l expect -d 'A text that an accepting answer must have in its body' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l rate -d 'Events a second; with --stage, at the start [default: 1000, with --stage 0]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l duration -d 'How long [default: 30s]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l stage -d 'Stages: the rate goes in a straight line to RATE within DURATION, one after the other; at 0s it jumps' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l spike -d 'Another rate in the middle of the run, for that long: it jumps there and back' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l batch -d 'Events in a request; the rate still counts events [default: 1, or 100 on a route of several]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l burst -d 'Requests that are due at the same instant' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l scenario -l load-profile -d 'A ready load test, whose parts other flags replace' -r -f -a "seed-003\t'20,000 events a second for a minute, 100 requests of 200 events at a time'
+seed-004\t'up to 2,000 requests a second, held, then a spike to 20,000; 5m10s'"
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l template -d 'An event with gaps such as {{id}}, {{user}}, {{now}}; @FILE reads it from a file' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l file -d 'Real events, one a line, taken in turn; their ids are replaced by the run\'s own' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l size -d 'Fill each event up to so many bytes' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l users -d 'How many users {{user}} stands for [default: 100000]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l duplicates -d 'Share of events that are sent a second time' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l bad -d 'Share of events that must be refused' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l addresses -d 'Spread requests over so many client addresses (X-Forwarded-For) [default: 0, none is named]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l hot-addresses -d 'A share of the requests comes from a few addresses' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l seed -d 'What all that is random follows from' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l threshold -d 'A pass mark such as \'p99<10ms\', \'errors<1%\', \'rate>=19000\', \'dropped<1\' (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l ledger -d 'Write what was sent and what was answered to this file, for `evp verify`' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l html -d 'Write the report as a page of HTML with plots' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l env-file -d 'Read variables from this file [env: EVP_ENV_FILE]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l data-dir -d 'The data directory [default: evp-data]' -r -F
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s o -l output -d 'Form of what is printed' -r -f -a "table\t'Columns for people'
+json\t'One JSON document'
+ndjson\t'One JSON value a line'
+csv\t'Comma-separated values with a header line'"
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l color -d 'When to colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Always'
+never\t'Never'"
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l embedded -d 'Start the whole embedded server for the run, on a port of its own: on --data-dir, else on a directory that is removed afterwards'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l keep-ids -d 'With --file: send the ids that the events have, so that a second round is duplicates'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l dry-run -d 'Send nothing: print the plan and the first request'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -l schema -d 'Print the schema of the report\'s JSON'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s q -l quiet -d 'Print data and warnings only'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s v -l verbose -d 'Log more on stderr (can be repeated)'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s y -l yes -d 'Answer every question with yes'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c evp -n "__fish_evp_using_subcommand loadgen" -s V -l version -d 'Print version'
 complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand dlq; and not __fish_seen_subcommand_from ls show redrive export" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r

@@ -17,6 +17,7 @@ use super::context::{Context, Globals};
 use super::dlq::Dlq;
 use super::doctor::Doctor;
 use super::error::{CmdResult, Kind};
+use super::loadgen::Loadgen;
 use super::man::Man;
 use super::migrate::Migrate;
 use super::replay::Replay;
@@ -60,6 +61,7 @@ enum Command {
     Blacklist(Blacklist),
     Replay(Replay),
     Verify(Verify),
+    Loadgen(Box<Loadgen>),
     Dlq(Dlq),
     Tail(Tail),
     Topics(Topics),
@@ -82,6 +84,7 @@ impl Command {
             Self::Blacklist(parent) => parent.run(context),
             Self::Replay(leaf) => leaf.run(context),
             Self::Verify(leaf) => leaf.run(context),
+            Self::Loadgen(leaf) => leaf.run(context),
             Self::Dlq(parent) => parent.run(context),
             Self::Tail(leaf) => leaf.run(context),
             Self::Topics(parent) => parent.run(context),

@@ -15,6 +15,7 @@ pub mod context;
 mod dlq;
 mod doctor;
 pub mod error;
+mod loadgen;
 mod man;
 mod migrate;
 mod replay;

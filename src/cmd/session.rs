@@ -83,6 +83,12 @@ impl Session {
         matches!(&self.0, Reach::Local(owned) if owned.context.settings.backend.needs_directory())
     }
 
+    /// Whether jobs run in the server that owns the directory.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.0, Reach::Remote(_))
+    }
+
     /// Runs a job to its end.
     ///
     /// # Errors

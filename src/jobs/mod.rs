@@ -9,6 +9,8 @@ pub mod blacklist;
 pub mod books;
 pub mod dead_letters;
 pub mod doctor;
+pub mod ledger;
+pub mod loadgen;
 pub mod replay;
 pub mod send;
 pub mod stats;

@@ -17,6 +17,8 @@ pub trait Bent: Sync {
     async fn sql(&self, text: &str) -> u64;
     /// A text that is stored as JSON, with something replaced in it.
     fn json_replaced(&self, column: &str, from: &str, to: &str) -> String;
+    /// Bytes as the store's SQL writes them.
+    fn blob(&self, text: &str) -> String;
     /// An object put under a key, whatever stands there.
     async fn put_object(&self, key: &str, content: Bytes);
     /// An object taken away.
@@ -26,7 +28,7 @@ pub trait Bent: Sync {
 
     /// What the audit says.
     async fn verify(&self) -> VerifyReport {
-        let request = VerifyRequest { wait_ms: 0, limit: 100 };
+        let request = VerifyRequest { wait_ms: 0, limit: 100, ledger: None };
         Verify::run(self.context(), request, &NoProgress, CancellationToken::new()).await.unwrap()
     }
 

@@ -98,6 +98,7 @@ impl Sandbox {
             line,
             event: event.clone(),
             client_ip: Some(ip.parse().unwrap()),
+            event_id: None,
         });
         self.run::<Send>(SendRequest { lines: lines.collect(), shape: None }).await.unwrap()
     }
@@ -110,7 +111,7 @@ impl Sandbox {
     }
 
     pub(crate) async fn verify(&self) -> VerifyReport {
-        self.run::<Verify>(VerifyRequest { wait_ms: 0, limit: 100 }).await.unwrap()
+        self.run::<Verify>(VerifyRequest { wait_ms: 0, limit: 100, ledger: None }).await.unwrap()
     }
 
     pub(crate) async fn assert_clean(&self) -> VerifyReport {

@@ -19,6 +19,7 @@ async fn right_events_are_accepted_and_wrong_ones_named() {
         line,
         event: (*event).to_owned(),
         client_ip: None,
+        event_id: None,
     });
     let answer =
         sandbox.run::<Send>(SendRequest { lines: lines.collect(), shape: None }).await.unwrap();

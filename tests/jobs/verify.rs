@@ -41,6 +41,10 @@ impl Bent for Sandbox {
         format!("replace({column}, '{from}', '{to}')")
     }
 
+    fn blob(&self, text: &str) -> String {
+        format!("CAST('{text}' AS BLOB)")
+    }
+
     async fn put_object(&self, key: &str, content: Bytes) {
         let path = self.directory.path().join("archive").join(key);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -97,7 +101,7 @@ async fn without_an_archive_it_says_what_it_could_not_compare() {
 async fn findings_past_the_limit_are_counted() {
     let sandbox = installation().await;
     sandbox.sql("DELETE FROM raw_events");
-    let request = VerifyRequest { wait_ms: 0, limit: 10 };
+    let request = VerifyRequest { wait_ms: 0, limit: 10, ledger: None };
     let report = sandbox.run::<Verify>(request).await.unwrap();
     assert_eq!(report.findings.len(), 10);
     assert!(report.truncated);
@@ -124,7 +128,8 @@ async fn an_installation_that_is_never_still_is_audited_up_to_a_moment() {
         number - 1000
     };
     let auditing = async {
-        let report = sandbox.run::<Verify>(VerifyRequest { wait_ms: 60_000, limit: 10 }).await;
+        let report =
+            sandbox.run::<Verify>(VerifyRequest { wait_ms: 60_000, limit: 10, ledger: None }).await;
         ended.store(true, Ordering::Relaxed);
         report.unwrap()
     };

@@ -176,7 +176,8 @@ impl Rig {
     async fn assert_clean(&self) {
         let report = self.audit().await;
         assert_eq!(report.status, VerifyStatus::Clean, "{report:#?}");
-        let report = self.run::<Verify>(VerifyRequest { wait_ms: 0, limit: 100 }).await;
+        let report =
+            self.run::<Verify>(VerifyRequest { wait_ms: 0, limit: 100, ledger: None }).await;
         assert_eq!(report.status, VerifyStatus::Clean, "{report:#?}");
     }
 

@@ -169,6 +169,7 @@ impl Installation {
             line,
             event: event.clone(),
             client_ip: Some(ip.parse().unwrap()),
+            event_id: None,
         });
         let request = SendRequest { lines: lines.collect(), shape: None };
         assert_eq!(self.run::<Send>(request).await.rejected, 0);
@@ -262,6 +263,10 @@ impl Bent for Installation {
 
     fn json_replaced(&self, column: &str, from: &str, to: &str) -> String {
         format!("replace({column}::text, '{from}', '{to}')::json")
+    }
+
+    fn blob(&self, text: &str) -> String {
+        format!("'{text}'::bytea")
     }
 
     async fn put_object(&self, key: &str, content: Bytes) {

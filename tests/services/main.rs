@@ -11,6 +11,8 @@ mod cluster;
 mod damage;
 mod dead_letters;
 mod doctor;
+#[path = "../jobs/every_schema.rs"]
+mod every_schema;
 mod faults;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -28,3 +30,6 @@ mod s3;
 mod servers;
 mod tls;
 mod verify;
+#[path = "../jobs/witness.rs"]
+#[allow(dead_code, reason = "shared with tests/jobs, which uses the rest")]
+mod witness;

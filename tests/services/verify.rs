@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use evp::jobs::verify::{FindingKind, Verify, VerifyRequest, VerifyStatus};
 use evp::model::Offset;
 use evp::roles::Role;
@@ -10,6 +11,7 @@ use evp::roles::Role;
 use crate::cluster::{BEHIND_THE_DOOR, Installation};
 use crate::damage::{self, Bent};
 use crate::jobs_sandbox::{ADDRESS, event, events};
+use crate::witness::{self, Witnessed};
 
 /// An installation with every outcome: rows, duplicates, and over the limit.
 async fn installation() -> Installation {
@@ -32,6 +34,33 @@ macro_rules! case {
     };
 }
 crate::every_damage!(case);
+
+#[async_trait]
+impl Witnessed for Installation {
+    async fn accept_only(&self, events: &[String]) {
+        let events: Vec<_> = events.iter().map(|event| (event.clone(), ADDRESS)).collect();
+        self.send(&events).await;
+    }
+
+    async fn end(&self) {
+        self.drain().await;
+    }
+}
+
+/// A client's ledger against Kafka, Postgres and S3.
+mod ledger {
+    use super::{Installation, witness};
+
+    macro_rules! case {
+        ($name:ident) => {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                witness::$name(&Installation::new(|_| {}).await).await;
+            }
+        };
+    }
+    crate::every_witness!(case);
+}
 
 /// Several partitions, two archivers and workers that come and go, and a broker that forgot what is
 /// archived: still clean, and what nobody archived before it was forgotten is found.
@@ -88,7 +117,9 @@ async fn an_installation_that_is_never_still_is_audited_up_to_a_moment() {
         number - 1000
     };
     let auditing = async {
-        let report = installation.run::<Verify>(VerifyRequest { wait_ms: 60_000, limit: 10 }).await;
+        let report = installation
+            .run::<Verify>(VerifyRequest { wait_ms: 60_000, limit: 10, ledger: None })
+            .await;
         ended.cancel();
         report
     };

@@ -13,8 +13,11 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
+use super::ledger::{Ledger, Naming, Pending};
 use crate::cmd::error::{CmdError, Kind};
+use crate::jobs::ledger::Answer as Said;
 use crate::jobs::send::{SendLine, SendResponse};
+use crate::ports::{Clock, SystemClock};
 use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 
@@ -29,6 +32,17 @@ pub(super) struct Collector {
     sender: Option<SendRequest<Full<Bytes>>>,
     run: String,
     sent: u64,
+    /// Writes down what is sent.
+    pub(super) ledger: Option<Ledger>,
+}
+
+/// One request and what became of its tries so far.
+struct Post {
+    key: String,
+    body: Bytes,
+    status: u16,
+    /// A try before may have been taken though its answer says otherwise or never came.
+    may_be_there: bool,
 }
 
 /// What the route answers.
@@ -53,7 +67,7 @@ struct Item {
 }
 
 impl Collector {
-    pub(super) fn open(url: &str) -> Result<Self, CmdError> {
+    pub(super) fn open(url: &str, ledger: Option<Ledger>) -> Result<Self, CmdError> {
         let refuse = || CmdError::usage(format!("{url:?} is no URL like http://localhost:8080"));
         let uri: Uri = url.parse().map_err(|_| refuse())?;
         if uri.scheme_str() != Some("http") {
@@ -61,7 +75,7 @@ impl Collector {
         }
         let host = uri.host().ok_or_else(refuse)?.to_owned();
         let run = uuid::Uuid::now_v7().simple().to_string();
-        Ok(Self { host, port: uri.port_u16().unwrap_or(80), sender: None, run, sent: 0 })
+        Ok(Self { host, port: uri.port_u16().unwrap_or(80), sender: None, run, sent: 0, ledger })
     }
 
     /// Sends a batch. Each line keeps its address: a request has one, so the lines of a batch are
@@ -76,11 +90,11 @@ impl Collector {
         for line in lines {
             by_address.entry(line.client_ip).or_default().push(line);
         }
-        for (address, lines) in by_address {
+        for (address, mut lines) in by_address {
             if cancel.is_cancelled() {
                 break;
             }
-            let answer = self.send_some(address, &lines).await?;
+            let answer = self.send_some(address, &mut lines).await?;
             total.accepted += answer.count;
             for item in answer.results.into_iter().filter(|item| item.status == "rejected") {
                 let at = item.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
@@ -94,35 +108,63 @@ impl Collector {
     async fn send_some(
         &mut self,
         address: Option<IpAddr>,
-        lines: &[SendLine],
+        lines: &mut [SendLine],
     ) -> Result<Answer, CmdError> {
-        let mut body = Vec::with_capacity(lines.iter().map(|line| line.event.len() + 1).sum());
-        for line in lines {
-            // An event's own line feeds are white space between its members.
-            body.extend(line.event.bytes().map(|byte| if byte == b'\n' { b' ' } else { byte }));
-            body.push(b'\n');
-        }
-        let body = Bytes::from(body);
         self.sent += 1;
         // What is sent again after a lost answer gets the same ids.
         let key = format!("send-{}-{}", self.run, self.sent);
+        for line in &mut *lines {
+            // An event's own line feeds are white space between its members.
+            line.event = line.event.replace('\n', " ");
+        }
+        let pending = match &mut self.ledger {
+            Some(ledger) => ledger.begin(lines, Naming::Inside(&key))?,
+            None => Vec::new(),
+        };
+        let mut body = Vec::with_capacity(lines.iter().map(|line| line.event.len() + 1).sum());
+        for line in lines {
+            body.extend_from_slice(line.event.as_bytes());
+            body.push(b'\n');
+        }
+        let mut post = Post { key, body: body.into(), status: 0, may_be_there: false };
+        let answer = self.try_often(address, &mut post).await;
+        if let Some(ledger) = &mut self.ledger {
+            record(ledger, &pending, &post, answer.as_ref().ok())?;
+        }
+        answer
+    }
+
+    async fn try_often(
+        &mut self,
+        address: Option<IpAddr>,
+        post: &mut Post,
+    ) -> Result<Answer, CmdError> {
         let mut last = None;
         for _ in 0..TRIES {
-            match self.post(address, &key, body.clone()).await {
-                Ok((status, _, answer)) if status == StatusCode::ACCEPTED => return Ok(answer),
-                Ok((status, wait, answer)) if may_pass(status) => {
-                    last = Some(refused(status, &answer));
-                    tokio::time::sleep(wait).await;
-                }
-                // A batch in which nothing was right is refused as a whole, each line by name.
-                Ok((_, _, answer)) if !answer.results.is_empty() => return Ok(answer),
-                Ok((status, _, answer)) => return Err(refused(status, &answer)),
+            let (status, wait, answer) = match self.post(address, post).await {
+                Ok(answered) => answered,
                 Err(error) => {
                     self.sender = None;
+                    (post.status, post.may_be_there) = (0, true);
                     last = Some(error);
                     tokio::time::sleep(Duration::from_millis(500)).await;
+                    continue;
                 }
+            };
+            post.status = status.as_u16();
+            if status == StatusCode::ACCEPTED {
+                return Ok(answer);
             }
+            if may_pass(status) {
+                post.may_be_there |= status != StatusCode::TOO_MANY_REQUESTS;
+                last = Some(refused(status, &answer));
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            post.may_be_there |= status.is_server_error();
+            // A batch in which nothing was right is refused as a whole, each line by name.
+            let is_named = !answer.results.is_empty();
+            return if is_named { Ok(answer) } else { Err(refused(status, &answer)) };
         }
         Err(last.unwrap_or_else(|| CmdError::failed("nothing was sent")))
     }
@@ -149,8 +191,7 @@ impl Collector {
     async fn post(
         &mut self,
         address: Option<IpAddr>,
-        key: &str,
-        body: Bytes,
+        post: &Post,
     ) -> Result<(StatusCode, Duration, Answer), CmdError> {
         let mut sender = self.connect().await?;
         let mut request = Request::builder()
@@ -158,12 +199,12 @@ impl Collector {
             .uri(PATH)
             .header("host", format!("{}:{}", self.host, self.port))
             .header("content-type", "application/x-ndjson")
-            .header("idempotency-key", key);
+            .header("idempotency-key", &post.key);
         if let Some(address) = address {
             request = request.header("x-forwarded-for", address.to_string());
         }
         let request = request
-            .body(Full::new(body))
+            .body(Full::new(post.body.clone()))
             .map_err(|error| CmdError::caused(Kind::Bug, "a request cannot be made", error))?;
         let gone = |error: hyper::Error| self.unreachable(error);
         let response = sender.send_request(request).await.map_err(gone)?;
@@ -175,6 +216,31 @@ impl Collector {
         let answer = serde_json::from_slice(&text).unwrap_or_default();
         Ok((status, Duration::from_secs(wait), answer))
     }
+}
+
+/// Writes down what the client knows after a request.
+fn record(
+    ledger: &mut Ledger,
+    pending: &[Pending],
+    post: &Post,
+    answer: Option<&Answer>,
+) -> Result<(), CmdError> {
+    let answered = (post.status != 0).then(|| SystemClock.now());
+    let of_all = match answer {
+        Some(_) if post.status == StatusCode::ACCEPTED.as_u16() => Said::Accepted,
+        _ if post.may_be_there => Said::Unknown,
+        _ => Said::Rejected,
+    };
+    let mut each = vec![(of_all, post.status); pending.len()];
+    let results = answer.map_or(&[][..], |answer| &answer.results);
+    for item in results.iter().filter(|item| item.status == "rejected") {
+        let at = item.line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
+        if let Some(one) = at.and_then(|at| each.get_mut(at)) {
+            // What the collector refuses now, it refused at a try whose answer was lost.
+            *one = (Said::Rejected, StatusCode::BAD_REQUEST.as_u16());
+        }
+    }
+    ledger.record(pending, answered, |at| each[at])
 }
 
 const fn may_pass(status: StatusCode) -> bool {

@@ -84,7 +84,7 @@ impl Input {
         }
         let Some(ip_field) = &self.ip_field else {
             let event = text.to_owned();
-            return Ok(Some(SendLine { line: self.line, event, client_ip: None }));
+            return Ok(Some(SendLine { line: self.line, event, client_ip: None, event_id: None }));
         };
         let members: HashMap<String, &RawValue> =
             serde_json::from_str(text).map_err(|error| format!("invalid JSON: {error}"))?;
@@ -94,6 +94,7 @@ impl Input {
         let client_ip: IpAddr = serde_json::from_str(client_ip.get())
             .map_err(|_| format!("{ip_field} is no IP address"))?;
         let event = event.get().to_owned();
-        Ok(Some(SendLine { line: self.line, event, client_ip: Some(client_ip) }))
+        let client_ip = Some(client_ip);
+        Ok(Some(SendLine { line: self.line, event, client_ip, event_id: None }))
     }
 }

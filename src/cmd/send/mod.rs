@@ -2,13 +2,16 @@
 
 mod http;
 mod input;
+mod ledger;
 
 use std::path::PathBuf;
 
 use crate::jobs::NoProgress;
-use crate::jobs::send::{Send as Job, SendRequest, SendResponse};
+use crate::jobs::ledger::Answer;
+use crate::jobs::send::{Send as Job, SendLine, SendRequest, SendResponse};
 use crate::jobs::{JobProgress, ProgressSink};
 use crate::model::Shape;
+use crate::ports::{Clock, SystemClock};
 use crate::runtime::shutdown::CancellationToken;
 
 use super::context::Context;
@@ -17,18 +20,24 @@ use super::session::Session;
 use super::ui::{Progress, Ui};
 use http::Collector;
 use input::Input;
+use ledger::{Ledger, Naming};
 
 /// Send events, one JSON object a line; exit 3 where some were rejected
 ///
 /// Goes into the data directory, through the server that works on it where there is one, or to a
 /// collector with --url. On a directory that no server works on, the pipeline runs afterwards until
 /// everything has ended.
+///
+/// With --ledger it writes down what it sent and what it was answered, for `evp verify FILE`. An event
+/// without an id gets one then, the one that its shape derives where it derives one: beside its bytes
+/// into a data directory, as a member `event_id` in them to a collector (docs/ledger.md).
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   evp send events.ndjson
   zcat events.ndjson.gz | evp send -
   evp send web-events.ndjson --ip-field ip      lines of {\"ip\":…,\"event\":{…}}
-  evp send events.ndjson --url http://localhost:8080")]
+  evp send events.ndjson --url http://localhost:8080
+  evp send events.ndjson --ledger sent.ledger && evp verify sent.ledger")]
 pub(super) struct Send {
     /// A file of one event a line; - is stdin
     file: PathBuf,
@@ -44,6 +53,9 @@ pub(super) struct Send {
     /// Events sent together
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1000))]
     batch: u64,
+    /// Write a ledger into this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
     /// On a stopped directory: do not run the pipeline afterwards
     #[arg(long)]
     no_drain: bool,
@@ -83,8 +95,9 @@ impl Send {
             let progress = context.ui.progress("send");
             match &self.url {
                 Some(url) => {
-                    let mut collector = Collector::open(url)?;
-                    self.to_collector(&mut collector, &progress, &cancel).await
+                    let mut collector = Collector::open(url, self.ledger(url)?)?;
+                    let total = self.to_collector(&mut collector, &progress, &cancel).await;
+                    finished(collector.ledger, total)
                 }
                 None => self.to_directory(context, &progress, &cancel).await,
             }
@@ -105,12 +118,12 @@ impl Send {
     ) -> Result<SendResponse, CmdError> {
         let mut input = self.input()?;
         let session = Session::open(context).await?;
+        let target = context.settings()?.data_dir.display().to_string();
+        let mut ledger = self.ledger(&target)?;
         let mut total = SendResponse::default();
         let mut failed = None;
         while let Some(lines) = input.next(&mut total)? {
-            let shape = self.shape.map(ShapeArg::shape);
-            let request = SendRequest { lines, shape };
-            match session.run::<Job>(request, &NoProgress, cancel.clone()).await {
+            match self.send_some(&session, lines, ledger.as_mut(), cancel).await {
                 Ok(answer) => total.add(answer),
                 Err(error) => failed = Some(error),
             }
@@ -126,7 +139,41 @@ impl Send {
         };
         session.close().await?;
         drained?;
-        ended(total, failed, cancel)
+        finished(ledger, ended(total, failed, cancel))
+    }
+
+    /// Sends a batch into the data directory, and writes down what became of it.
+    async fn send_some(
+        &self,
+        session: &Session,
+        mut lines: Vec<SendLine>,
+        ledger: Option<&mut Ledger>,
+        cancel: &CancellationToken,
+    ) -> Result<SendResponse, CmdError> {
+        let shape = self.shape.map(ShapeArg::shape);
+        let Some(ledger) = ledger else {
+            let request = SendRequest { lines, shape };
+            return session.run::<Job>(request, &NoProgress, cancel.clone()).await;
+        };
+        let pending = ledger.begin(&mut lines, Naming::Beside)?;
+        let numbers: Vec<u64> = lines.iter().map(|line| line.line).collect();
+        let request = SendRequest { lines, shape };
+        let answer = session.run::<Job>(request, &NoProgress, cancel.clone()).await;
+        let answered = answer.is_ok().then(|| SystemClock.now());
+        ledger.record(&pending, answered, |at| match &answer {
+            // The lines come in their order.
+            Ok(answer) if answer.rejected_lines.binary_search(&numbers[at]).is_ok() => {
+                (Answer::Rejected, 400)
+            }
+            Ok(_) => (Answer::Accepted, 202),
+            Err(_) => (Answer::Unknown, 0),
+        })?;
+        answer
+    }
+
+    fn ledger(&self, target: &str) -> Result<Option<Ledger>, CmdError> {
+        let shape = self.shape.map(ShapeArg::shape);
+        self.ledger.as_deref().map(|path| Ledger::create(path, target, shape)).transpose()
     }
 
     async fn to_collector(
@@ -148,6 +195,12 @@ impl Send {
         }
         ended(total, None, cancel)
     }
+}
+
+/// The result, with the ledger ended: whatever was sent is in it, also where sending failed.
+fn finished<T>(ledger: Option<Ledger>, result: Result<T, CmdError>) -> Result<T, CmdError> {
+    let ended = ledger.map_or(Ok(()), Ledger::finish);
+    result.and_then(|value| ended.map(|()| value))
 }
 
 fn report(progress: &Progress, total: &SendResponse) {

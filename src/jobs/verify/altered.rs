@@ -1,10 +1,10 @@
 //! Naming what differs in an altered row: the accepted bytes are read once more.
 
 use super::super::{JobContext, JobError};
+use super::copy::Found;
 use super::digest::{canonical_of, differences};
 use super::join::Altered;
 use super::report::{FindingKind, Findings};
-use super::sorter::Found;
 use crate::model::{CanonicalEvent, ConsumedRecord, Offset, Origin, TopicPartition};
 use crate::pipeline::archive_format::SegmentReader;
 use crate::pipeline::envelope::Envelope;

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::sorter::{Copy, Found};
+use super::copy::{Copy, Found};
 use crate::model::{CanonicalEvent, ConsumedRecord};
 use crate::pipeline::canonical::canonical;
 use crate::pipeline::envelope::Envelope;

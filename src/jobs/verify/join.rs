@@ -3,9 +3,11 @@
 use super::super::books::Ends;
 use super::super::{JobContext, JobError, JobProgress, ProgressSink};
 use super::confirm::accepted_since;
+use super::copy::{Copy, Found};
+use super::ledger::Witness;
 use super::outcomes::{OutcomeStream, Outcomes};
 use super::report::{Finding, FindingKind, Findings, OriginCounts};
-use super::sorter::{Copy, Found, Sorted};
+use super::sorter::Sorted;
 use crate::model::{Origin, Outcome};
 use crate::runtime::shutdown::CancellationToken;
 
@@ -32,13 +34,15 @@ pub(super) struct Join {
     pub(super) ends: Option<Ends>,
     /// An outcome without an accepted origin is a finding: all that was accepted is known.
     pub(super) is_whole: bool,
+    /// A ledger, which looks for its ids among the outcomes.
+    pub(super) witness: Option<Witness>,
 }
 
 impl Join {
     pub(super) async fn run(
         mut self,
         context: &JobContext,
-        mut accepted: Sorted,
+        mut accepted: Sorted<Copy>,
         progress: &dyn ProgressSink,
         cancel: &CancellationToken,
     ) -> Result<Self, JobError> {
@@ -60,10 +64,8 @@ impl Join {
                 {
                     self.unaccepted(next, &outcomes.take(next));
                 }
-                if self.ghosts.len() >= GHOSTS_AT_ONCE {
-                    self.judge_ghosts(context).await?;
-                }
                 self.accepted(&copies, &outcomes.take(origin));
+                self.relieve(context).await?;
                 done += 1;
             }
             progress.report(JobProgress { done, total: None, message: "origins".to_owned() });
@@ -73,12 +75,29 @@ impl Join {
         }
         while let Some(next) = outcomes.peek(store).await.map_err(failed)? {
             self.unaccepted(next, &outcomes.take(next));
-            if self.ghosts.len() >= GHOSTS_AT_ONCE {
-                self.judge_ghosts(context).await?;
-            }
+            self.relieve(context).await?;
         }
         self.judge_ghosts(context).await?;
+        self.flush_witness().await?;
         Ok(self)
+    }
+
+    /// Puts away what has gathered, where it is much.
+    async fn relieve(&mut self, context: &JobContext) -> Result<(), JobError> {
+        if self.ghosts.len() >= GHOSTS_AT_ONCE {
+            self.judge_ghosts(context).await?;
+        }
+        if self.witness.as_ref().is_some_and(Witness::is_full) {
+            self.flush_witness().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_witness(&mut self) -> Result<(), JobError> {
+        if let Some(witness) = self.witness.take() {
+            self.witness = Some(witness.flushed().await?);
+        }
+        Ok(())
     }
 
     fn count(&mut self, outcome: Option<Outcome>) {
@@ -94,6 +113,7 @@ impl Join {
     }
 
     fn unaccepted(&mut self, origin: Origin, outcomes: &Outcomes) {
+        self.witness_of(outcomes);
         let outcome = outcomes.outcome();
         if outcomes.is_replayed() {
             self.count(outcome);
@@ -126,7 +146,14 @@ impl Join {
         Ok(())
     }
 
+    fn witness_of(&mut self, outcomes: &Outcomes) {
+        if let Some(witness) = &mut self.witness {
+            witness.outcomes(outcomes);
+        }
+    }
+
     fn accepted(&mut self, copies: &[Copy], outcomes: &Outcomes) {
+        self.witness_of(outcomes);
         let Some(best) = copies.first() else { return };
         self.counts.repeated += repeats(copies);
         let is_own = matches!(best.found, Found::Archive(_) | Found::Log);
@@ -179,9 +206,11 @@ fn repeats(copies: &[Copy]) -> u64 {
     (offsets.len() as u64).saturating_sub(1)
 }
 
-async fn next_origins(mut sorted: Sorted) -> Result<(Sorted, Vec<Vec<Copy>>), JobError> {
+async fn next_origins(
+    mut sorted: Sorted<Copy>,
+) -> Result<(Sorted<Copy>, Vec<Vec<Copy>>), JobError> {
     let done = tokio::task::spawn_blocking(move || {
-        let origins = sorted.next_origins(ORIGINS_AT_ONCE)?;
+        let origins = sorted.next_groups(ORIGINS_AT_ONCE)?;
         Ok((sorted, origins))
     });
     let done = done.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));

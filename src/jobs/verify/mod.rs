@@ -1,4 +1,4 @@
-//! `verify`: the pipeline audited against itself, by origin, without a ledger.
+//! `verify`: the pipeline audited against itself, by origin, and against a client's ledger.
 //!
 //! What was accepted (the archive, and what the log still holds) is sorted by origin on disk and
 //! joined with the store's rows, dead letters and decisions, which come in that order. Memory is
@@ -12,8 +12,10 @@
 
 mod altered;
 mod confirm;
+mod copy;
 mod digest;
 mod join;
+mod ledger;
 mod outcomes;
 pub(super) mod ranges;
 pub(super) mod report;
@@ -33,11 +35,15 @@ use super::{Job, JobContext, JobError, JobProgress, ProgressSink};
 use crate::pipeline::lag::{PartitionLag, total};
 use crate::runtime::shutdown::CancellationToken;
 
+use copy::Copy;
 use join::Join;
+use ledger::Witness;
 use report::Findings;
-pub use report::{Finding, FindingKind, OriginCounts, SourceCounts, VerifyReport, VerifyStatus};
+pub use report::{
+    Finding, FindingKind, LedgerReport, OriginCounts, SourceCounts, VerifyReport, VerifyStatus,
+};
 use scan::{Own, Scan};
-use sorter::{Sorted, Sorter};
+use sorter::{MEMORY, Sorted, Sorter};
 use wave::Wave;
 
 /// How to audit.
@@ -45,8 +51,12 @@ use wave::Wave;
 pub struct VerifyRequest {
     /// How long to wait for lag 0, in milliseconds.
     pub wait_ms: u64,
-    /// Findings listed at most; all are counted.
+    /// Findings listed at most, against a ledger and without one; all are counted.
     pub limit: usize,
+    /// A client's ledger to hold against the installation: a path that the process in which the job
+    /// runs can read.
+    #[serde(default)]
+    pub ledger: Option<PathBuf>,
 }
 
 /// The job `verify`.
@@ -68,6 +78,11 @@ impl Job for Verify {
         let checked_at = context.ports.clock.now();
         let wait = Duration::from_millis(request.wait_ms);
         let watch = Watch { context, progress, cancel: &cancel };
+        // First: everything that it says was accepted must then be in the audit.
+        let witness = match &request.ledger {
+            Some(path) => Some(read_ledger(&watch, path.clone()).await?),
+            None => None,
+        };
         let settled = settle(&watch, wait).await?;
         let mut report = VerifyReport {
             status: VerifyStatus::Unfinished,
@@ -76,6 +91,7 @@ impl Job for Verify {
             books: settled.books.clone(),
             origins: OriginCounts::default(),
             sources: SourceCounts::default(),
+            ledger: None,
             totals: std::collections::BTreeMap::new(),
             findings: Vec::new(),
             truncated: false,
@@ -85,7 +101,7 @@ impl Job for Verify {
             report.reason = Some(reason);
             return Ok(report);
         }
-        audit(&watch, request.limit, settled, &mut report).await?;
+        audit(&watch, request.limit, (settled, witness), &mut report).await?;
         Ok(report)
     }
 }
@@ -171,7 +187,16 @@ fn sorting_directory(context: &JobContext) -> PathBuf {
     if data.is_dir() { data.clone() } else { std::env::temp_dir() }
 }
 
-async fn sort(sorter: Sorter) -> Result<Sorted, JobError> {
+async fn read_ledger(watch: &Watch<'_>, path: PathBuf) -> Result<Witness, JobError> {
+    let (directory, cancel) = (sorting_directory(watch.context), watch.cancel.clone());
+    let message = "reading the ledger".to_owned();
+    watch.progress.report(JobProgress { done: 0, total: None, message });
+    let reading = move || Witness::read(&path, &directory, MEMORY, &cancel);
+    let read = tokio::task::spawn_blocking(reading).await;
+    read.unwrap_or_else(|error| Err(JobError::io("read the ledger", std::io::Error::other(error))))
+}
+
+async fn sort(sorter: Sorter<Copy>) -> Result<Sorted<Copy>, JobError> {
     let sorted = tokio::task::spawn_blocking(move || sorter.finish()).await;
     let sorted = sorted.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     sorted.map_err(|source| JobError::io("sort what was accepted", source))
@@ -180,34 +205,18 @@ async fn sort(sorter: Sorter) -> Result<Sorted, JobError> {
 async fn audit(
     watch: &Watch<'_>,
     limit: usize,
-    settled: Settled,
+    (settled, witness): (Settled, Option<Witness>),
     report: &mut VerifyReport,
 ) -> Result<(), JobError> {
     let &Watch { context, progress, cancel } = watch;
-    let topics = &context.settings.topics;
-    let decisions = books::describe(context.ports.log.as_ref(), &topics.decisions).await;
-    let decisions =
-        decisions.map_err(|source| JobError::port("describe the decisions topic", source))?;
-    let own = Own {
-        raw: settled.ends.as_ref().map(|ends| ends.id),
-        decisions: decisions.map(|info| info.id),
-    };
-    let sorter = Sorter::new(&sorting_directory(context), Sorter::MEMORY);
-    let mut scan = Scan::new(sorter, Findings::new(limit));
-    if let Some(ends) = &settled.ends {
-        scan = scan.log(context, ends, cancel).await?;
+    let sorter = Sorter::new(&sorting_directory(context), MEMORY);
+    let scan = Scan::new(sorter, Findings::new(limit), witness);
+    let scan = read_accepted(watch, &settled, scan).await?;
+    let has_archive = scan.counts.archive_enabled;
+    if !has_archive {
+        report.notes.push(NO_ARCHIVE.to_owned());
     }
-    let has_archive = context.settings.archive.enabled;
-    if has_archive {
-        scan = scan.archive(watch, own, settled.ends.as_ref()).await?;
-    } else {
-        report.notes.push(
-            "there is no archive (archive.enabled = false): only what the log still holds was \
-             compared"
-                .to_owned(),
-        );
-    }
-    let Scan { sorter, findings, counts, objects } = scan;
+    let Scan { sorter, findings, counts, objects, witness } = scan;
     report.sources = counts;
     let sorted = sort(sorter).await?;
     let join = Join {
@@ -217,6 +226,7 @@ async fn audit(
         ghosts: Vec::new(),
         ends: settled.ends.clone(),
         is_whole: has_archive || settled.books.accepted <= counts.log_records,
+        witness,
     };
     let mut join = join.run(context, sorted, progress, cancel).await?;
     confirm::missing(context, &mut join.findings).await?;
@@ -226,21 +236,47 @@ async fn audit(
         let is_still = raw_ends(context).await? == settled.ends;
         confirm::counts(&settled.books, &join.counts, has_archive, is_still, &mut join.findings);
     } else {
-        report.notes.push(
-            "events kept coming in: what had been accepted when the audit began was compared, and \
-             the books were not, which balance only where nothing is in flight"
-                .to_owned(),
-        );
+        report.notes.push(NOT_STILL.to_owned());
     }
     report.origins = join.counts;
-    report.truncated = join.findings.total() > join.findings.kept.len() as u64;
-    report.status = match join.findings.total() {
-        0 => VerifyStatus::Clean,
-        _ => VerifyStatus::Findings,
-    };
-    report.totals = join.findings.totals;
-    report.findings = join.findings.kept;
+    if let Some(witness) = join.witness.take() {
+        let watching = (progress, cancel);
+        let judged = witness.judged(context, &objects, Findings::new(limit), watching).await?;
+        report.with_ledger(judged);
+    }
+    report.with_findings(join.findings);
     Ok(())
+}
+
+const NO_ARCHIVE: &str = "there is no archive (archive.enabled = false): only what the log still \
+                          holds was compared";
+
+const NOT_STILL: &str = "events kept coming in: what had been accepted when the audit began was \
+                         compared, and the books were not, which balance only where nothing is in \
+                         flight";
+
+/// Reads what the log and the archive hold of what was accepted.
+async fn read_accepted(
+    watch: &Watch<'_>,
+    settled: &Settled,
+    mut scan: Scan,
+) -> Result<Scan, JobError> {
+    let &Watch { context, cancel, .. } = watch;
+    let decisions = &context.settings.topics.decisions;
+    let decisions = books::describe(context.ports.log.as_ref(), decisions).await;
+    let decisions =
+        decisions.map_err(|source| JobError::port("describe the decisions topic", source))?;
+    let own = Own {
+        raw: settled.ends.as_ref().map(|ends| ends.id),
+        decisions: decisions.map(|info| info.id),
+    };
+    if let Some(ends) = &settled.ends {
+        scan = scan.log(context, ends, cancel).await?;
+    }
+    if context.settings.archive.enabled {
+        scan = scan.archive(watch, own, settled.ends.as_ref()).await?;
+    }
+    Ok(scan)
 }
 
 async fn rollups(context: &JobContext, findings: &mut Findings) -> Result<(), JobError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::books::BooksReport;
+use super::ledger::Judged;
 use crate::model::{Offset, Origin, Partition, Timestamp};
 
 /// How the audit ended.
@@ -41,6 +42,17 @@ pub enum FindingKind {
     OutcomeCount,
     /// The books do not balance.
     Books,
+    /// The ledger says accepted, and there is no row, no open dead letter, and no decision that held
+    /// it back.
+    Lost,
+    /// One event is counted or kept more than once.
+    Doubled,
+    /// What was archived or stored is not what the ledger says was sent.
+    LedgerAltered,
+    /// An event that the ledger's run never sent, or that was refused, is there.
+    LedgerGhost,
+    /// The ledger says accepted, and neither archive nor log has it.
+    Unarchived,
 }
 
 impl FindingKind {
@@ -57,6 +69,11 @@ impl FindingKind {
             Self::Rollup => "rollup",
             Self::OutcomeCount => "outcome_count",
             Self::Books => "books",
+            Self::Lost => "lost",
+            Self::Doubled => "doubled",
+            Self::LedgerAltered => "ledger_altered",
+            Self::LedgerGhost => "ledger_ghost",
+            Self::Unarchived => "unarchived",
         }
     }
 }
@@ -105,6 +122,10 @@ impl Finding {
     pub(super) fn of_origin(self, origin: Origin, event_id: &str) -> Self {
         let event_id = (!event_id.is_empty()).then(|| event_id.to_owned());
         Self { origin: Some(origin), event_id, ..self }
+    }
+
+    pub(super) fn of_event(self, event_id: String) -> Self {
+        Self { event_id: Some(event_id), ..self }
     }
 
     pub(in crate::jobs) fn of_object(self, key: &str) -> Self {
@@ -161,6 +182,66 @@ pub struct SourceCounts {
     pub foreign_files: u64,
 }
 
+/// A client's ledger against the installation, counted by event id.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LedgerReport {
+    /// Whose it is.
+    pub run: String,
+    /// Who wrote it.
+    pub maker: String,
+    /// Where the events went.
+    pub target: String,
+    /// When it was begun, by the client's clock.
+    pub made_at: Timestamp,
+    /// The client ended it: what has no line was never sent.
+    pub finished: bool,
+    /// Its last line is cut.
+    pub torn: bool,
+    /// Lines: an event that was sent twice has two.
+    pub sendings: u64,
+    /// Numbers reserved.
+    pub reserved: u64,
+    /// Reserved numbers without a line.
+    pub without_line: u64,
+    /// Events with a line.
+    pub events: u64,
+    /// Of these, events that the installation knows in any way.
+    pub matched: u64,
+    /// Events of which one sending was accepted: the sum of the next five.
+    pub accepted: u64,
+    /// Accepted, and a row.
+    pub stored: u64,
+    /// Accepted, and an open dead letter.
+    pub dead_lettered: u64,
+    /// Accepted, and held back by a rule.
+    pub blocked: u64,
+    /// Accepted, and held back by the rate limit.
+    pub rate_limited: u64,
+    /// Accepted, and none of these.
+    pub lost: u64,
+    /// Events that were refused whenever they were sent.
+    pub rejected: u64,
+    /// Events that may be there or not: with a line that says so, or, of a client that crashed,
+    /// without one.
+    pub unknown: u64,
+    /// Of these, those that are there.
+    pub unknown_present: u64,
+    /// And those that are not.
+    pub unknown_absent: u64,
+    /// Events that are counted or kept more than once.
+    pub doubled: u64,
+    /// Events whose record or row is not what was sent.
+    pub altered: u64,
+    /// Events that were never sent, or refused, and are there.
+    pub ghosts: u64,
+    /// Accepted events that neither archive nor log has.
+    pub unarchived: u64,
+    /// Events whose bytes were compared with those of a record.
+    pub compared: u64,
+    /// Times that what was sorted did not fit into memory.
+    pub sort_runs: u64,
+}
+
 /// The audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
@@ -177,6 +258,9 @@ pub struct VerifyReport {
     pub origins: OriginCounts,
     /// What was read.
     pub sources: SourceCounts,
+    /// What the ledger proved, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<LedgerReport>,
     /// How many findings of each kind there are.
     pub totals: BTreeMap<FindingKind, u64>,
     /// The findings, at most as many as asked for.
@@ -185,6 +269,44 @@ pub struct VerifyReport {
     pub truncated: bool,
     /// What an operator should know besides.
     pub notes: Vec<String>,
+}
+
+impl VerifyReport {
+    /// Adds findings, and the status that follows from them.
+    pub(super) fn with_findings(&mut self, findings: Findings) {
+        self.truncated |= findings.total() > findings.kept.len() as u64;
+        self.findings.extend(findings.kept);
+        for (kind, count) in findings.totals {
+            *self.totals.entry(kind).or_default() += count;
+        }
+        let is_clean = self.totals.is_empty();
+        self.status = if is_clean { VerifyStatus::Clean } else { VerifyStatus::Findings };
+    }
+
+    /// Adds what a ledger proved, and what an operator should know of it.
+    pub(super) fn with_ledger(&mut self, Judged { report, findings }: Judged) {
+        let end = match (report.finished, report.torn) {
+            (true, _) => None,
+            (false, true) => Some("its last line is cut and it has no end"),
+            (false, false) => Some("it has no end"),
+        };
+        if let Some(end) = end {
+            self.notes.push(format!(
+                "the ledger: {end}, so its client crashed or is still at work; {} reserved numbers \
+                 without a line are unknown",
+                report.without_line
+            ));
+        }
+        if report.events > report.rejected && report.matched == 0 {
+            self.notes.push(format!(
+                "nothing here has an id of this ledger: its events went to {} (run {}), which seems \
+                 to be another installation",
+                report.target, report.run
+            ));
+        }
+        self.ledger = Some(report);
+        self.with_findings(findings);
+    }
 }
 
 /// Collects findings: all are counted, the first ones kept.

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use super::super::books::Ends;
 use super::super::{JobContext, JobError, JobProgress};
 use super::Watch;
+use super::copy::{Copy, Found};
 use super::digest::copy_of;
+use super::ledger::Witness;
 use super::ranges::Ranges;
 use super::report::{Finding, FindingKind, Findings, SourceCounts};
-use super::sorter::{Found, Sorter};
-use crate::model::{HeaderName, Offset, Topic, TopicId, TopicPartition};
+use super::sorter::Sorter;
+use crate::model::{ConsumedRecord, HeaderName, Offset, Topic, TopicId, TopicPartition};
 use crate::pipeline::archive_format::{Footer, Kind, SegmentKey, SegmentReader, parse_key};
 use crate::ports;
 use crate::runtime::shutdown::CancellationToken;
@@ -17,11 +19,13 @@ use crate::runtime::shutdown::CancellationToken;
 /// What a scan fills.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub(super) sorter: Sorter,
+    pub(super) sorter: Sorter<Copy>,
     pub(super) findings: Findings,
     pub(super) counts: SourceCounts,
     /// Keys by the number that copies carry.
     pub(super) objects: Vec<String>,
+    /// A ledger, which looks for its ids among the records.
+    pub(super) witness: Option<Witness>,
 }
 
 /// The incarnations of this installation's topics; `None` where nothing was written yet.
@@ -39,7 +43,11 @@ fn stopped() -> JobError {
 }
 
 impl Scan {
-    pub(super) const fn new(sorter: Sorter, findings: Findings) -> Self {
+    pub(super) const fn new(
+        sorter: Sorter<Copy>,
+        findings: Findings,
+        witness: Option<Witness>,
+    ) -> Self {
         let counts = SourceCounts {
             archive_enabled: false,
             event_objects: 0,
@@ -48,7 +56,15 @@ impl Scan {
             log_records: 0,
             foreign_files: 0,
         };
-        Self { sorter, findings, counts, objects: Vec::new() }
+        Self { sorter, findings, counts, objects: Vec::new(), witness }
+    }
+
+    fn take(&mut self, record: &ConsumedRecord, found: Found) -> std::io::Result<()> {
+        let copy = copy_of(record, found);
+        if let Some(witness) = &mut self.witness {
+            witness.copy(&copy, &record.record.value)?;
+        }
+        self.sorter.push(copy)
     }
 
     /// Reads the raw topic up to these ends. Read before the archive: what retention takes away
@@ -79,7 +95,7 @@ impl Scan {
                     for record in &records {
                         let is_again = record.record.headers.get(&HeaderName::ReplayId).is_some();
                         let found = if is_again { Found::Again } else { Found::Log };
-                        scan.sorter.push(copy_of(record, found))?;
+                        scan.take(record, found)?;
                     }
                     Ok(())
                 })
@@ -215,7 +231,7 @@ impl Scan {
                     }
                     let is_of_audit = end.is_none_or(|end| record.offset < end);
                     if parsed.kind == Kind::Events && is_of_audit {
-                        self.sorter.push(copy_of(&record, found))?;
+                        self.take(&record, found)?;
                     }
                 }
                 Err(error) => {

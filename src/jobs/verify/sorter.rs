@@ -1,5 +1,5 @@
-//! Sorting what was accepted by origin in bounded memory: runs that do not fit are written to
-//! nameless temporary files and merged while they are read.
+//! Sorting in bounded memory: runs that do not fit are written to nameless temporary files and
+//! merged while they are read. What is sorted, and by what, says [`Sortable`].
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,137 +7,105 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Offset, Origin};
+/// What can be sorted: its order begins with its key, and it can be written and read again.
+pub(super) trait Sortable: Ord + Sized {
+    /// What belongs together.
+    type Key: Eq;
 
-/// Where a copy of an acceptance was found. In the order of trust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Found {
-    /// In an archive object of this installation's raw topic; which one of the list.
-    Archive(u32),
-    /// In the raw topic.
-    Log,
-    /// In an archive object of another topic; which one of the list.
-    OtherArchive(u32),
-    /// In the raw topic, put there again by a replay or redrive.
-    Again,
+    fn key(&self) -> &Self::Key;
+
+    /// Bytes that it takes in memory.
+    fn memory(&self) -> usize;
+
+    fn write(&self, into: &mut impl Write) -> io::Result<()>;
+
+    /// Reads what [`Sortable::write`] wrote.
+    fn read(from: &mut impl Read) -> io::Result<Self>;
 }
 
-/// One copy of one acceptance.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Copy {
-    pub(super) origin: Origin,
-    pub(super) found: Found,
-    pub(super) offset: Offset,
-    /// Digest of the canonical form; `None` where the bytes are no event.
-    pub(super) digest: Option<[u8; 16]>,
-    /// The event, where its id could be read.
-    pub(super) event_id: Box<str>,
-}
-
-const FIXED_BYTES: usize = 16 + 1 + 4 + 8 + 1 + 16 + 2;
-
-impl Copy {
-    fn memory(&self) -> usize {
-        size_of::<Self>() + self.event_id.len()
-    }
-
-    fn write(&self, into: &mut impl Write) -> io::Result<()> {
-        let (kind, object) = match self.found {
-            Found::Archive(object) => (0_u8, object),
-            Found::Log => (1, 0),
-            Found::OtherArchive(object) => (2, object),
-            Found::Again => (3, 0),
-        };
-        let mut fixed = [0_u8; FIXED_BYTES];
-        fixed[..16].copy_from_slice(self.origin.as_bytes());
-        fixed[16] = kind;
-        fixed[17..21].copy_from_slice(&object.to_le_bytes());
-        fixed[21..29].copy_from_slice(&self.offset.0.to_le_bytes());
-        fixed[29] = u8::from(self.digest.is_some());
-        fixed[30..46].copy_from_slice(&self.digest.unwrap_or_default());
-        // Ids are at most 255 bytes (`EventId::MAX_BYTES`).
-        let length = u16::try_from(self.event_id.len()).unwrap_or(u16::MAX);
-        fixed[46..].copy_from_slice(&length.to_le_bytes());
-        into.write_all(&fixed)?;
-        into.write_all(&self.event_id.as_bytes()[..usize::from(length)])
-    }
-
-    fn read(from: &mut impl Read) -> io::Result<Self> {
-        let mut fixed = [0_u8; FIXED_BYTES];
-        from.read_exact(&mut fixed)?;
-        let part = |range: std::ops::Range<usize>| &fixed[range];
-        let object = u32::from_le_bytes(part(17..21).try_into().unwrap_or_default());
-        let length = u16::from_le_bytes(part(46..48).try_into().unwrap_or_default());
-        let mut id = vec![0_u8; usize::from(length)];
-        from.read_exact(&mut id)?;
-        let digest = part(30..46).try_into().unwrap_or_default();
-        Ok(Self {
-            origin: Origin::from_bytes(part(0..16).try_into().unwrap_or_default()),
-            found: match fixed[16] {
-                0 => Found::Archive(object),
-                1 => Found::Log,
-                2 => Found::OtherArchive(object),
-                _ => Found::Again,
-            },
-            offset: Offset(i64::from_le_bytes(part(21..29).try_into().unwrap_or_default())),
-            digest: (fixed[29] == 1).then_some(digest),
-            event_id: String::from_utf8_lossy(&id).into(),
-        })
-    }
-}
-
-/// Takes copies in any order.
+/// A sorted run on disk.
 #[derive(Debug)]
-pub(super) struct Sorter {
-    directory: PathBuf,
-    /// Bytes of copies held in memory at most.
-    limit: usize,
-    held: Vec<Copy>,
-    held_bytes: usize,
-    runs: Vec<(File, u64)>,
+struct Run {
+    file: File,
+    count: u64,
+    /// How often what is in it was merged.
+    level: u32,
 }
 
-impl Sorter {
-    /// Bytes held before a run is written.
-    pub(super) const MEMORY: usize = 64 << 20;
+/// Takes items in any order.
+#[derive(Debug)]
+pub(super) struct Sorter<T> {
+    directory: PathBuf,
+    /// Bytes of items held in memory at most.
+    limit: usize,
+    held: Vec<T>,
+    held_bytes: usize,
+    runs: Vec<Run>,
+    written: u64,
+}
 
+/// Runs of one level before they are merged into one of the next, so that files and buffers stay few
+/// however much is sorted: an item is written again once for each further factor of this.
+const RUNS_OF_A_LEVEL: usize = 64;
+
+/// Bytes held before a run is written.
+pub(super) const MEMORY: usize = 64 << 20;
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+impl<T: Sortable> Sorter<T> {
     pub(super) fn new(directory: &Path, limit: usize) -> Self {
         let directory = directory.to_owned();
-        Self { directory, limit, held: Vec::new(), held_bytes: 0, runs: Vec::new() }
+        Self { directory, limit, held: Vec::new(), held_bytes: 0, runs: Vec::new(), written: 0 }
     }
 
-    pub(super) fn push(&mut self, copy: Copy) -> io::Result<()> {
-        self.held_bytes += copy.memory();
-        self.held.push(copy);
+    pub(super) fn push(&mut self, item: T) -> io::Result<()> {
+        self.held_bytes += item.memory();
+        self.held.push(item);
         if self.held_bytes >= self.limit { self.write_run() } else { Ok(()) }
+    }
+
+    /// Runs that were written because the memory was full.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
     }
 
     fn write_run(&mut self) -> io::Result<()> {
         self.held.sort_unstable();
         let mut writer = BufWriter::new(nameless_file(&self.directory)?);
         let count = self.held.len() as u64;
-        for copy in self.held.drain(..) {
-            copy.write(&mut writer)?;
+        for item in self.held.drain(..) {
+            item.write(&mut writer)?;
         }
         self.held_bytes = 0;
-        let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.seek(SeekFrom::Start(0))?;
-        self.runs.push((file, count));
+        self.written += 1;
+        self.runs.push(Run { file: rewound(writer)?, count, level: 0 });
+        self.merge_runs()
+    }
+
+    /// Merges the newest runs while there are too many of their level.
+    fn merge_runs(&mut self) -> io::Result<()> {
+        while let Some(level) = self.runs.last().map(|run| run.level) {
+            let first = self.runs.partition_point(|run| run.level > level);
+            if self.runs.len() - first < RUNS_OF_A_LEVEL {
+                break;
+            }
+            let runs = self.runs.split_off(first);
+            let count = runs.iter().map(|run| run.count).sum();
+            let mut sorted = Sorted::<T>::of(Vec::new(), runs)?;
+            let mut writer = BufWriter::new(nameless_file(&self.directory)?);
+            while let Some(item) = sorted.next_item()? {
+                item.write(&mut writer)?;
+            }
+            self.runs.push(Run { file: rewound(writer)?, count, level: level + 1 });
+        }
         Ok(())
     }
 
-    /// All copies in order.
-    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+    /// All items in order.
+    pub(super) fn finish(mut self) -> io::Result<Sorted<T>> {
         self.held.sort_unstable();
-        let mut sources = vec![Source::Memory(self.held.into_iter())];
-        for (file, left) in self.runs {
-            sources.push(Source::Run { file: BufReader::with_capacity(64 << 10, file), left });
-        }
-        let mut sorted = Sorted { sources, heads: BinaryHeap::new() };
-        for source in 0..sorted.sources.len() {
-            sorted.advance(source)?;
-        }
-        Ok(sorted)
+        Sorted::of(self.held, self.runs)
     }
 }
 
@@ -149,56 +117,74 @@ fn nameless_file(directory: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+fn rewound(writer: BufWriter<File>) -> io::Result<File> {
+    let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
 #[derive(Debug)]
-enum Source {
-    Memory(std::vec::IntoIter<Copy>),
+enum Source<T> {
+    Memory(std::vec::IntoIter<T>),
     Run { file: BufReader<File>, left: u64 },
 }
 
-/// Copies in the order of their origins.
+/// Items in order.
 #[derive(Debug)]
-pub(super) struct Sorted {
-    sources: Vec<Source>,
-    heads: BinaryHeap<Reverse<(Copy, usize)>>,
+pub(super) struct Sorted<T> {
+    sources: Vec<Source<T>>,
+    heads: BinaryHeap<Reverse<(T, usize)>>,
 }
 
-impl Sorted {
+impl<T: Sortable> Sorted<T> {
+    fn of(held: Vec<T>, runs: Vec<Run>) -> io::Result<Self> {
+        let mut sources = vec![Source::Memory(held.into_iter())];
+        for Run { file, count: left, .. } in runs {
+            sources.push(Source::Run { file: BufReader::with_capacity(BUFFER_BYTES, file), left });
+        }
+        let mut sorted = Self { sources, heads: BinaryHeap::new() };
+        for source in 0..sorted.sources.len() {
+            sorted.advance(source)?;
+        }
+        Ok(sorted)
+    }
+
     fn advance(&mut self, source: usize) -> io::Result<()> {
         let next = match &mut self.sources[source] {
-            Source::Memory(copies) => copies.next(),
+            Source::Memory(items) => items.next(),
             Source::Run { left: 0, .. } => None,
             Source::Run { file, left } => {
                 *left -= 1;
-                Some(Copy::read(file)?)
+                Some(T::read(file)?)
             }
         };
-        if let Some(copy) = next {
-            self.heads.push(Reverse((copy, source)));
+        if let Some(item) = next {
+            self.heads.push(Reverse((item, source)));
         }
         Ok(())
     }
 
-    fn next_copy(&mut self) -> io::Result<Option<Copy>> {
-        let Some(Reverse((copy, source))) = self.heads.pop() else { return Ok(None) };
+    /// The next item.
+    pub(super) fn next_item(&mut self) -> io::Result<Option<T>> {
+        let Some(Reverse((item, source))) = self.heads.pop() else { return Ok(None) };
         self.advance(source)?;
-        Ok(Some(copy))
+        Ok(Some(item))
     }
 
-    /// The next origins with all their copies, at most `limit` origins.
-    pub(super) fn next_origins(&mut self, limit: usize) -> io::Result<Vec<Vec<Copy>>> {
-        let mut origins: Vec<Vec<Copy>> = Vec::new();
+    /// The next keys with all their items, at most `limit` keys.
+    pub(super) fn next_groups(&mut self, limit: usize) -> io::Result<Vec<Vec<T>>> {
+        let mut groups: Vec<Vec<T>> = Vec::new();
         loop {
-            let next_origin = self.heads.peek().map(|Reverse((copy, _))| copy.origin);
-            let is_same = next_origin.is_some()
-                && origins.last().and_then(|copies| copies.first()).map(|copy| copy.origin)
-                    == next_origin;
-            if next_origin.is_none() || (!is_same && origins.len() >= limit) {
-                return Ok(origins);
+            let Some(Reverse((next, _))) = self.heads.peek() else { return Ok(groups) };
+            let last = groups.last().and_then(|group| group.first());
+            let is_same = last.is_some_and(|last| last.key() == next.key());
+            if !is_same && groups.len() >= limit {
+                return Ok(groups);
             }
-            let Some(copy) = self.next_copy()? else { return Ok(origins) };
-            match origins.last_mut() {
-                Some(copies) if is_same => copies.push(copy),
-                _ => origins.push(vec![copy]),
+            let Some(item) = self.next_item()? else { return Ok(groups) };
+            match groups.last_mut() {
+                Some(group) if is_same => group.push(item),
+                _ => groups.push(vec![item]),
             }
         }
     }
@@ -206,7 +192,9 @@ impl Sorted {
 
 #[cfg(test)]
 mod tests {
+    use super::super::copy::{Copy, Found};
     use super::*;
+    use crate::model::{Offset, Origin};
 
     fn copy(number: u64, found: Found) -> Copy {
         // Multiplying by an odd number scatters the origins over all runs.
@@ -234,7 +222,7 @@ mod tests {
         let mut sorted = sorter.finish().unwrap();
         let mut seen = Vec::new();
         loop {
-            let some = sorted.next_origins(7).unwrap();
+            let some = sorted.next_groups(7).unwrap();
             if some.is_empty() {
                 break;
             }
@@ -247,5 +235,25 @@ mod tests {
             let number = u64::try_from(copies[0].offset.0).unwrap();
             assert_eq!(*copies, [copy(number, Found::Archive(3)), copy(number, Found::Log)]);
         }
+    }
+    /// More runs than one level holds are merged, and the merged ones again take their place.
+    #[test]
+    fn many_runs_are_merged_into_few_and_nothing_is_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(directory.path(), 1);
+        for number in 0..1000 {
+            sorter.push(copy(number, Found::Log)).unwrap();
+        }
+        assert_eq!(sorter.written(), 1000);
+        assert!(sorter.runs.len() < 2 * RUNS_OF_A_LEVEL, "{} files", sorter.runs.len());
+        let mut sorted = sorter.finish().unwrap();
+        let mut seen = Vec::new();
+        while let Some(item) = sorted.next_item().unwrap() {
+            seen.push(item);
+        }
+        assert!(seen.is_sorted());
+        let mut numbers: Vec<i64> = seen.iter().map(|copy| copy.offset.0).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..1000));
     }
 }
