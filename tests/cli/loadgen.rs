@@ -243,6 +243,7 @@ fn an_interrupted_run_prints_its_report() {
     }
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = Ended::of(&child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 130, "{}", ended.stderr);
     let report = json(&ended.stdout);
     assert_fits(&report);
     assert_eq!((&report["interrupted"], &report["events"]["unknown"]), (&true.into(), &0.into()));

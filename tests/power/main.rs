@@ -11,6 +11,7 @@
 mod full;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod spill;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

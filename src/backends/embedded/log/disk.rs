@@ -6,14 +6,18 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::io::{Errno, ReadWriteFlags};
+
+use super::pace::Pace;
 
 /// Writes to a disk.
 pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Creates a file of that many zero bytes, written (not only reserved) and synced, so that
-    /// later writes change neither its size nor its extents.
-    fn create_zeroed(&self, path: &Path, bytes: u64) -> io::Result<File>;
+    /// later writes change neither its size nor its extents. At a calm pace bit by bit: synced at
+    /// once, so many bytes would keep everything else on this disk waiting.
+    fn create_zeroed(&self, path: &Path, bytes: u64, pace: &Pace) -> io::Result<File>;
 
     /// Writes all bytes at a position and makes them durable, both through this descriptor.
     fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
@@ -32,7 +36,7 @@ pub(crate) struct SystemDisk;
 static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
 impl Disk for SystemDisk {
-    fn create_zeroed(&self, path: &Path, bytes: u64) -> io::Result<File> {
+    fn create_zeroed(&self, path: &Path, bytes: u64, pace: &Pace) -> io::Result<File> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -40,7 +44,16 @@ impl Disk for SystemDisk {
             .truncate(true)
             .mode(0o600)
             .open(path)?;
-        zero(&file, 0, bytes)?;
+        let mut at = 0;
+        while at < bytes && !pace.is_urgent() {
+            let began = Instant::now();
+            let end = bytes.min(at + ZEROS.len() as u64);
+            zero(&file, at, end)?;
+            file.sync_data()?;
+            at = end;
+            pace.rest(began.elapsed());
+        }
+        zero(&file, at, bytes)?;
         file.sync_all()?;
         Ok(file)
     }

@@ -4,7 +4,8 @@
 //! knows offsets and encoded batches, not topics, groups or consumers.
 //!
 //! * [`frame`]: a batch on disk. [`disk`]: the calls that write. [`segment`]: files and their bounds.
-//! * [`writer`]: the thread that commits groups; [`group`]: who waits for them.
+//! * [`writer`]: the thread that commits groups; [`group`]: who waits for them; [`pace`]: how the next
+//!   segment is made ready beside it.
 //! * [`reader`]: frames of a file; [`cursor`]: frames of the log, with what is lost.
 //! * [`recover`]: what stands after a crash. [`partition`]: all of it behind one type.
 
@@ -14,6 +15,7 @@ mod frame;
 mod group;
 #[cfg(test)]
 mod model_test;
+mod pace;
 mod partition;
 mod reader;
 mod recover;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::Disk;
+use super::pace::Pace;
 
 /// The disk and its switches.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl TestDisk {
 }
 
 impl Disk for TestDisk {
-    fn create_zeroed(&self, path: &Path, bytes: u64) -> io::Result<File> {
+    fn create_zeroed(&self, path: &Path, bytes: u64, _pace: &Pace) -> io::Result<File> {
         if self.is_full.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::disk::{self, Disk};
 use super::frame::seal_group;
 use super::group::{Failure, Group};
+use super::pace::Pace;
 use super::partition::{Queue, Shared};
 use super::recover::Recovered;
 use super::segment::{FIRST_SEGMENT_BYTES, NEXT_NAME, Segment};
@@ -38,6 +39,21 @@ pub(super) struct Current {
 /// A segment file made ready ahead of its use.
 type Prepared = (File, u64);
 
+/// One that is being made ready.
+#[derive(Debug)]
+struct Preparing {
+    thread: JoinHandle<io::Result<Prepared>>,
+    pace: Arc<Pace>,
+}
+
+impl Preparing {
+    /// The file, as soon as it can be had.
+    fn finish(self) -> Option<io::Result<Prepared>> {
+        self.pace.hurry();
+        self.thread.join().ok()
+    }
+}
+
 /// Owns the files.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -48,7 +64,7 @@ pub(super) struct Writer {
     current: Option<Current>,
     next: i64,
     grown_bytes: u64,
-    prepared: Option<JoinHandle<io::Result<Prepared>>>,
+    prepared: Option<Preparing>,
     sync_failures: u32,
     /// The group that is being committed.
     in_hand: Option<Arc<Group>>,
@@ -244,19 +260,19 @@ impl Writer {
                 Failure::new(Kind::Unavailable, what)
             })?;
         }
-        let is_half_full = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.position.saturating_add(length) > current.capacity / 2);
-        if is_half_full && self.prepared.is_none() {
-            self.prepare_next();
+        let Some(current) = &self.current else { return Ok(()) };
+        let (filled, quarter) = (current.position.saturating_add(length), current.capacity / 4);
+        match &self.prepared {
+            None if filled > quarter * 2 => self.prepare_next(),
+            Some(preparing) if filled > quarter * 3 => preparing.pace.hurry(),
+            _ => {}
         }
         Ok(())
     }
 
     /// Begins a segment at the next offset, with room for `length` bytes.
     pub(super) fn roll(&mut self, length: u64) -> io::Result<()> {
-        let prepared = self.prepared.take().and_then(|thread| thread.join().ok()?.ok());
+        let prepared = self.prepared.take().and_then(|preparing| preparing.finish()?.ok());
         let (file, capacity) = match prepared.filter(|(_, capacity)| *capacity >= length) {
             Some(prepared) => prepared,
             None => self.create(length)?,
@@ -283,9 +299,10 @@ impl Writer {
     fn create(&self, length: u64) -> io::Result<Prepared> {
         let path = self.shared.directory.join(NEXT_NAME);
         let wanted = self.next_bytes().max(length);
-        match create(self.disk.as_ref(), &path, wanted) {
+        let pace = Pace::urgent();
+        match create(self.disk.as_ref(), &path, wanted, &pace) {
             Err(error) if disk::is_full(&error) && wanted > length.max(FIRST_SEGMENT_BYTES) => {
-                create(self.disk.as_ref(), &path, length.max(FIRST_SEGMENT_BYTES))
+                create(self.disk.as_ref(), &path, length.max(FIRST_SEGMENT_BYTES), &pace)
             }
             created => created,
         }
@@ -295,16 +312,18 @@ impl Writer {
         let disk = Arc::clone(&self.disk);
         let path = self.shared.directory.join(NEXT_NAME);
         let bytes = self.next_bytes();
+        let pace = Arc::new(Pace::default());
+        let keeping = Arc::clone(&pace);
         let thread = std::thread::Builder::new()
             .name("evp-log-next".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || create(disk.as_ref(), &path, bytes));
+            .spawn(move || create(disk.as_ref(), &path, bytes, &keeping));
         // Without the thread the segment is made when it is needed.
-        self.prepared = thread.ok();
+        self.prepared = thread.ok().map(|thread| Preparing { thread, pace });
     }
 
     fn discard_prepared(&mut self) {
-        if let Some(Ok(Ok(_))) = self.prepared.take().map(JoinHandle::join)
+        if let Some(Some(Ok(_))) = self.prepared.take().map(Preparing::finish)
             && let Err(error) = std::fs::remove_file(self.shared.directory.join(NEXT_NAME))
         {
             tracing::debug!(%error, "spare segment left behind; the next start removes it");
@@ -316,8 +335,8 @@ fn full(path: &Path) -> Failure {
     Failure::new(Kind::Full, format!("no space left for the log at {}", path.display()))
 }
 
-fn create(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<Prepared> {
-    match disk.create_zeroed(path, bytes) {
+fn create(disk: &dyn Disk, path: &Path, bytes: u64, pace: &Pace) -> io::Result<Prepared> {
+    match disk.create_zeroed(path, bytes, pace) {
         Ok(file) => Ok((file, bytes)),
         Err(error) => {
             // What was written of it holds space that others need.
