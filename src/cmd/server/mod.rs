@@ -164,7 +164,7 @@ async fn serve(
     // Where a role ended on its own nobody has cancelled it yet: jobs and upkeep end with it.
     shutdown.cancel();
     serving.stop().await;
-    told.abort();
+    told.end().await;
     tidy(folder);
     ended.map_err(CmdError::from)
 }
