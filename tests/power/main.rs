@@ -32,14 +32,16 @@ const QUICK: &[&str] = &[
     "log.reserve_bytes=8MiB",
 ];
 
+/// How many cuts to make.
+fn cuts() -> u64 {
+    let text = std::env::var("EVP_POWER_CUTS").expect("EVP_POWER_CUTS says how many cuts to make");
+    text.parse().unwrap()
+}
+
 #[test]
 fn power_cuts_lose_and_double_nothing() {
-    let cuts: u64 = std::env::var("EVP_POWER_CUTS")
-        .expect("EVP_POWER_CUTS says how many cuts to make")
-        .parse()
-        .unwrap();
     let home = tempfile::tempdir().unwrap();
-    for cut in 0..cuts {
+    for cut in 0..cuts() {
         let image = home.path().join("base.img");
         let disk = Disk::format(&image, &home.path().join("base"));
         let mut sent = Sent::default();

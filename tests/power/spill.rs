@@ -11,9 +11,9 @@ use evp::ports::{EventLog, SystemClock};
 use evp::settings::Log;
 use rustix::process::Signal;
 
-use crate::Disk;
 use crate::harness::load::{Load, Sent};
 use crate::harness::server::{Server, eventually, pause};
+use crate::{Disk, cuts};
 
 const RAW: &str = "raw-events";
 
@@ -69,12 +69,8 @@ async fn spilled(data_dir: &Path) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn power_cuts_of_the_spill_log_lose_nothing() {
-    let cuts: u64 = std::env::var("EVP_POWER_CUTS")
-        .expect("EVP_POWER_CUTS says how many cuts to make")
-        .parse()
-        .unwrap();
     let home = tempfile::tempdir().unwrap();
-    for cut in 0..cuts {
+    for cut in 0..cuts() {
         let image = home.path().join("base.img");
         let disk = Disk::format(&image, &home.path().join("base"));
         let server = collector(&disk.data_dir());
