@@ -42,7 +42,7 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) struct Book {
     sender: SyncSender<Done>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: JoinHandle<io::Result<LedgerWriter>>,
 }
 
 impl Book {
@@ -78,13 +78,17 @@ impl Book {
         self.sender.clone()
     }
 
-    /// Writes the rest and ends the ledger; every worker has let go of its sender before.
+    /// Writes the rest; every worker has let go of its sender before. Ends the ledger where
+    /// `is_whole`: a worker that broke off has sent events of which there is no line, and an end
+    /// would say that there is none.
     ///
     /// # Errors
     /// Where it could not be written, now or before.
-    pub(super) fn finish(self) -> io::Result<()> {
+    pub(super) fn finish(self, is_whole: bool) -> io::Result<()> {
         drop(self.sender);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the ledger's thread panicked")))
+        let panicked = |_| Err(io::Error::other("the ledger's thread panicked"));
+        let writer = self.thread.join().unwrap_or_else(panicked)?;
+        if is_whole { writer.finish() } else { Ok(()) }
     }
 }
 
@@ -94,7 +98,7 @@ fn keep(
     ahead: u64,
     numbers: &Numbers,
     done: &Receiver<Done>,
-) -> io::Result<()> {
+) -> io::Result<LedgerWriter> {
     use std::sync::mpsc::RecvTimeoutError;
     loop {
         if numbers.left() < ahead {
@@ -107,7 +111,7 @@ fn keep(
                 drop(done.back.send(done.request));
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return writer.finish(),
+            Err(RecvTimeoutError::Disconnected) => return Ok(writer),
         }
     }
 }
@@ -135,4 +139,30 @@ fn write(writer: &mut LedgerWriter, run: Uuid, done: &Done) -> io::Result<()> {
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::ledger::LedgerReader;
+
+    #[test]
+    fn only_a_ledger_that_has_every_line_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        for is_whole in [true, false] {
+            let path = folder.path().join(is_whole.to_string());
+            let head = Head {
+                run: Uuid::nil(),
+                made_at: Timestamp::default(),
+                target: String::new(),
+                maker: String::new(),
+            };
+            let numbers = Arc::new(Numbers::none());
+            let book = Book::open(&path, &head, 10, numbers, Arc::default()).unwrap();
+            book.finish(is_whole).unwrap();
+            let mut reader = LedgerReader::open(&path).unwrap();
+            while reader.next_line().unwrap().is_some() {}
+            assert_eq!((reader.is_finished(), reader.reserved()), (is_whole, 10));
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub const VERSION: u32 = 1;
 pub const SCHEMA: &str = include_str!("../../../docs/schemas/loadgen.json");
 
 /// A run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
@@ -359,27 +359,10 @@ pub(crate) mod tests {
     pub(crate) fn report() -> Report {
         Report {
             version: VERSION,
-            run: Uuid::nil(),
-            started_at: Timestamp::from_millis(0).unwrap(),
             target: "http://h/event".to_owned(),
             route: "event",
-            scenario: None,
             seconds: 1.0,
-            interrupted: false,
-            plan: PlanReport::default(),
-            requests: Requests::default(),
-            events: Events::default(),
-            rate: Rate::default(),
-            latency_ms: Summary::default(),
-            service_ms: Summary::default(),
-            schedule_lag_ms: Summary::default(),
-            generator: Generator::default(),
-            statuses: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            thresholds: Vec::new(),
-            ledger: None,
-            server: None,
-            series: Vec::new(),
+            ..Report::default()
         }
     }
 

@@ -17,9 +17,7 @@ use super::measure::{Measures, Sample};
 use super::numbers::Numbers;
 use super::payload::{Composer, Mix, Payload, Request};
 use super::pool::Pool;
-use super::report::{
-    Events, Generator, PlanReport, Rate, Report, Requests, Second, StageReport, Summary, VERSION,
-};
+use super::report::{PlanReport, Report, Second, StageReport, VERSION};
 use super::schedule::Schedule;
 use super::source::{BAD, Source};
 use super::template::Template;
@@ -236,7 +234,7 @@ pub fn run(
     let took = if cancel.is_cancelled() { Duration::ZERO } else { schedule.length() };
     let took = took.max(start.elapsed()).as_secs_f64();
     let report = blank(plan, run, orders.started, took, series);
-    let written = book.map_or(Ok(()), Book::finish);
+    let written = book.map_or(Ok(()), |book| book.finish(measures.is_ok()));
     let path = plan.ledger.as_deref().unwrap_or_else(|| "".as_ref()).display().to_string();
     written.map_err(|source| LoadError::Ledger { path, source })?;
     let measures = measures?;
@@ -356,21 +354,10 @@ fn blank(
         route: plan.route.as_str(),
         scenario: plan.scenario.clone(),
         seconds,
-        interrupted: false,
         plan: outline(plan),
-        requests: Requests::default(),
-        events: Events::default(),
-        rate: Rate::default(),
-        latency_ms: Summary::default(),
-        service_ms: Summary::default(),
-        schedule_lag_ms: Summary::default(),
-        generator: Generator::default(),
-        statuses: BTreeMap::new(),
-        failures: BTreeMap::new(),
-        thresholds: Vec::new(),
         ledger: plan.ledger.as_ref().map(|path| path.display().to_string()),
-        server: None,
         series,
+        ..Report::default()
     }
 }
 
