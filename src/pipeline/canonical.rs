@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::envelope::Envelope;
 use super::identity;
 use super::shape::{self, FieldError, Members, Refused, Rules, code};
@@ -42,7 +44,7 @@ pub fn canonical(text: &str, envelope: &Envelope) -> Result<CanonicalEvent, Refu
         created_at: checked.created_at.unwrap_or(envelope.received_at),
         received_at: envelope.received_at,
         ip_address: envelope.client_ip.clone(),
-        meta_data: checked.free.map(|free| free.0.to_owned()),
+        meta_data: checked.free.and_then(|free| RawValue::from_string(free.to_owned()).ok()),
     })
 }
 

@@ -181,6 +181,25 @@ fn quote_or_escape(bytes: &[u8], mut at: usize) -> usize {
     at + found.unwrap_or(rest.len())
 }
 
+/// The first quote, backslash or control character from `at` on, or the end of the bytes.
+pub(super) fn quote_escape_or_control(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    // the lowest high bit that is set marks the first byte that is zero, or below 0x20
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        let hits = below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1) | below(word, 0x20);
+        if hits != 0 {
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    at + found.unwrap_or(rest.len())
+}
+
 /// Where the object or array that opens at `at` ends, by brackets alone: whoever takes the slice has
 /// still to read it as JSON.
 ///

@@ -90,9 +90,10 @@ impl Generation {
         shares: &mut Shares<Arc<Ticket>>,
     ) -> std::result::Result<(), Code> {
         let topic = self.topic(&ticket.topic).ok_or(Code::InvalidArgument)?;
+        let mut scratch = Vec::with_capacity(256);
         for record in ticket.batch.views() {
             let record = record.map_err(|_| Code::BadMessage)?;
-            native::produce(self.producer.client(), &topic, &record, shares)?;
+            native::produce(self.producer.client(), &topic, &record, shares, &mut scratch)?;
         }
         Ok(())
     }

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::judge::Judge;
 use super::members::{Member, Members};
 use super::refused::{FieldError, Refused, code};
@@ -34,27 +32,8 @@ pub struct Checked<'a> {
     pub created_at: Option<Timestamp>,
     /// `timestamp` as it was sent, a string without its quotes: part of 004's derived id.
     pub sent_timestamp: Option<Cow<'a, str>>,
-    pub(in crate::pipeline) free: Option<Free<'a>>,
-}
-
-/// Free JSON as it came.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::pipeline) struct Free<'a>(pub(in crate::pipeline) &'a RawValue);
-
-impl PartialEq for Free<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
-}
-
-impl Eq for Free<'_> {}
-
-impl<'a> Checked<'a> {
     /// `meta_data`, `metadata` or `payload` as it came.
-    #[must_use]
-    pub fn free_json(&self) -> Option<&'a str> {
-        self.free.map(|free| free.0.get())
-    }
+    pub free: Option<&'a str>,
 }
 
 /// Judges one event.
@@ -120,5 +99,7 @@ pub(in crate::pipeline) fn check_members<'a>(
     members: &Members<'a>,
     rules: &Rules,
 ) -> Result<Checked<'a>, Refused> {
-    Judge::new(members, rules).verdict(shape)
+    let mut checked = Checked::default();
+    Judge::new(members, rules).verdict(shape, &mut checked)?;
+    Ok(checked)
 }

@@ -123,7 +123,7 @@ fn free_json_takes_what_the_grammar_allows() {
         let text = format!(r#"{{"payload":{value}}}"#);
         let checked =
             check(Shape::Typed, &text, &rules()).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(checked.free_json(), Some(*value));
+        assert_eq!(checked.free, Some(*value));
         let text = format!(r#"{{"nobody":{value}}}"#);
         assert!(check(Shape::Typed, &text, &rules()).is_ok(), "{text}");
     }
@@ -244,7 +244,99 @@ fn nearly_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// What the quick pass over an array says of its events, and what cutting and checking each says.
+fn both_ways(shape: Shape, text: &str) -> [Option<Vec<Result<String, String>>>; 2] {
+    let said = |checked: Result<&Checked<'_>, &Refused>| match checked {
+        Ok(checked) => Ok(format!("{checked:?}")),
+        Err(refused) => Err(format!("{refused:?}")),
+    };
+    let mut quick = Vec::new();
+    let plain = PlainBatch::of_array(text).and_then(|batch| {
+        batch.check(shape, (6, 4), &rules(), |index, event, checked| {
+            assert_eq!(index, quick.len());
+            quick.push((event.to_owned(), said(checked.as_ref().map(|event| *event))));
+        })
+    });
+    let quick = plain.map(|()| quick.iter().map(|(_, said)| said.clone()).collect());
+    let slow = split_array(text, 6, 4).ok().filter(|events| events.len() <= 4);
+    let slow = slow.map(|events| {
+        let verdicts = events.into_iter().map(|event| check(shape, event, &rules()));
+        verdicts.map(|checked| said(checked.as_ref())).collect()
+    });
+    [quick, slow]
+}
+
+#[test]
+fn plain_bodies_take_the_quick_way_and_others_do_not() {
+    let event = r#"{"event_type":"t","user_id":"ü","campaign_id":"c\n","meta_data":{"a":[1,-2.5e3,true,null,"\u00e4"]}}"#;
+    let refused = r#"{"event_type":1, "other" : [ ] }"#;
+    let [quick, slow] = both_ways(Shape::Campaign, &format!(" [ {event} ,\n{refused},{{}}] "));
+    assert_eq!(quick.as_ref().map(Vec::len), Some(3));
+    assert_eq!(quick, slow);
+    for odd in [
+        "",
+        "[]",
+        "{}",
+        "[1]",
+        "[{}",
+        "[{},]",
+        "[{}]]",
+        "[{} {}]",
+        "[{},{},{},{},{}]",
+        r#"[{"Type":1}]"#,
+        r#"[{"type":1,"type":1}]"#,
+        r#"[{"a":1,"a":1}]"#,
+        r#"[{"\u0061":1}]"#,
+        r#"[{"a":[[[[[[0]]]]]]}]"#,
+    ] {
+        assert_eq!(both_ways(Shape::Typed, odd)[0], None, "{odd}");
+    }
+    assert!(PlainBatch::of_member_events(r#" { "events" : [{}]}"#).is_some());
+    for odd in [r#"{"a":1,"events":[]}"#, r#"{"events":null}"#, r#"{"Events":[]}"#, "[]", ""] {
+        assert!(PlainBatch::of_member_events(odd).is_none(), "{odd}");
+    }
+    let after = |text: &str| {
+        let batch = PlainBatch::of_member_events(text).unwrap();
+        batch.check(Shape::Typed, (6, 4), &rules(), |_, _, _| {})
+    };
+    assert_eq!(after("{\"events\":[{}]}\n"), Some(()));
+    for odd in ["{\"events\":[{}]", "{\"events\":[{}]}}", "{\"events\":[{}],\"b\":1}"] {
+        assert_eq!(after(odd), None, "{odd}");
+    }
+}
+
+#[test]
+fn the_quick_pass_knows_every_value_of_the_grammar() {
+    for value in YES {
+        let [quick, slow] = both_ways(Shape::Typed, &format!(r#"[{{"payload":{value}}}]"#));
+        let is_plain = !value.contains("{\"\\ud800\"");
+        assert_eq!(quick.is_some(), is_plain, "{value}");
+        assert!(quick.is_none() || quick == slow, "{value}");
+    }
+    for value in NO {
+        let text = format!(r#"[{{"payload":{value}}}]"#);
+        assert_eq!(both_ways(Shape::Typed, &text)[0], None, "{value}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn the_quick_pass_says_what_the_library_says(
+        events in prop::collection::vec(nearly_json(), 0..5),
+        members in prop::collection::vec(("event_type|user_id|campaign_id|type|tags|x|X", nearly_json()), 0..6),
+    ) {
+        let members: Vec<_> =
+            members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        for text in [format!("[{}]", events.join(",")), format!("[{{{}}}]", members.join(","))] {
+            for shape in Shape::ALL {
+                let [quick, slow] = both_ways(shape, &text);
+                if quick.is_some() {
+                    prop_assert_eq!(quick, slow);
+                }
+            }
+        }
+    }
+
     #[test]
     fn splitting_agrees_with_the_library(text in nearly_json()) {
         let library = serde_json::from_str::<Vec<&RawValue>>(&text);

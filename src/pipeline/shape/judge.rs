@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::check::{Checked, Free};
+use super::check::Checked;
 use super::members::{Member, Members};
 use super::refused::{FieldError, Refused, code};
 use super::rules::Rules;
@@ -38,29 +38,28 @@ impl<'j, 'a> Judge<'j, 'a> {
         Self { members, rules, errors: Vec::new() }
     }
 
-    pub(super) fn verdict(mut self, shape: Shape) -> Result<Checked<'a>, Refused> {
-        let checked = match shape {
-            Shape::Campaign => self.campaign(),
-            Shape::Typed => self.typed(),
-            Shape::Job => self.job(),
-            Shape::NamedV1 => self.named(true),
-            Shape::Named => self.named(false),
-        };
-        if self.errors.is_empty() { Ok(checked) } else { Err(Refused::Fields(self.errors)) }
+    /// Fills in what was found right. Large, so it is not passed along by value.
+    pub(super) fn verdict(mut self, shape: Shape, event: &mut Checked<'a>) -> Result<(), Refused> {
+        *event = Checked::default();
+        match shape {
+            Shape::Campaign => self.campaign(event),
+            Shape::Typed => self.typed(event),
+            Shape::Job => self.job(event),
+            Shape::NamedV1 => self.named(true, event),
+            Shape::Named => self.named(false, event),
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Refused::Fields(self.errors)) }
     }
 
-    fn campaign(&mut self) -> Checked<'a> {
-        let event = Checked {
-            event_type: self.required(Member::EventType, MAX_TYPE),
-            user_id: Some(self.required(Member::UserId, MAX_USER)),
-            campaign_id: Some(self.required(Member::CampaignId, MAX_CAMPAIGN)),
-            geo_country: self.country(),
-            device_type: self.text(Member::DeviceType, MAX_DEVICE),
-            created_at: self.created_at(),
-            free: self.object(Member::MetaData),
-            event_id: self.id(Member::EventId),
-            ..Checked::default()
-        };
+    fn campaign(&mut self, event: &mut Checked<'a>) {
+        event.event_type = self.required(Member::EventType, MAX_TYPE);
+        event.user_id = Some(self.required(Member::UserId, MAX_USER));
+        event.campaign_id = Some(self.required(Member::CampaignId, MAX_CAMPAIGN));
+        event.geo_country = self.country();
+        event.device_type = self.text(Member::DeviceType, MAX_DEVICE);
+        event.created_at = self.created_at();
+        event.free = self.object(Member::MetaData);
+        event.event_id = self.id(Member::EventId);
         self.names(&[
             Member::EventType,
             Member::UserId,
@@ -71,19 +70,13 @@ impl<'j, 'a> Judge<'j, 'a> {
             Member::MetaData,
             Member::EventId,
         ]);
-        event
     }
 
-    fn typed(&mut self) -> Checked<'a> {
-        let (created_at, sent_timestamp) = self.timestamp();
-        let event = Checked {
-            event_type: self.text(Member::Type, MAX_TYPE).unwrap_or_default(),
-            created_at,
-            sent_timestamp,
-            free: self.members.get(Member::Payload).map(Free),
-            event_id: self.id(Member::Id).or_else(|| self.id(Member::EventId)),
-            ..Checked::default()
-        };
+    fn typed(&mut self, event: &mut Checked<'a>) {
+        (event.created_at, event.sent_timestamp) = self.timestamp();
+        event.event_type = self.text(Member::Type, MAX_TYPE).unwrap_or_default();
+        event.free = self.members.get(Member::Payload);
+        event.event_id = self.id(Member::Id).or_else(|| self.id(Member::EventId));
         self.names(&[
             Member::Type,
             Member::Timestamp,
@@ -91,44 +84,35 @@ impl<'j, 'a> Judge<'j, 'a> {
             Member::Id,
             Member::EventId,
         ]);
-        event
     }
 
-    fn job(&mut self) -> Checked<'a> {
-        let event_id = self.id(Member::EventId);
-        if event_id.is_none() && self.errors.is_empty() {
+    fn job(&mut self, event: &mut Checked<'a>) {
+        event.event_type = Cow::Borrowed("job");
+        event.event_id = self.id(Member::EventId);
+        if event.event_id.is_none() && self.errors.is_empty() {
             self.errors.push(FieldError::required("event_id"));
         }
-        let free = self.members.get(Member::Payload).map(Free);
-        if free.is_some_and(|free| !free.0.get().starts_with('"')) {
+        event.free = self.members.get(Member::Payload);
+        if event.free.is_some_and(|free| !free.starts_with('"')) {
             self.errors.push(FieldError::wrong_type("payload", "a string"));
         }
-        let (created_at, sent_timestamp) = self.timestamp();
+        (event.created_at, event.sent_timestamp) = self.timestamp();
         self.names(&[Member::EventId, Member::Payload, Member::Timestamp]);
-        let event_type = Cow::Borrowed("job");
-        Checked { event_type, event_id, created_at, sent_timestamp, free, ..Checked::default() }
     }
 
-    fn named(&mut self, v1: bool) -> Checked<'a> {
+    fn named(&mut self, v1: bool, event: &mut Checked<'a>) {
         let user_limit = if v1 { MAX_USER_V1 } else { MAX_USER };
-        let event_type = self.required(Member::EventName, MAX_TYPE);
-        let user_id = Some(self.required(Member::UserId, user_limit));
-        let (created_at, sent_timestamp) = self.required_timestamp();
-        if v1 && let Some(at) = created_at {
+        event.event_type = self.required(Member::EventName, MAX_TYPE);
+        event.user_id = Some(self.required(Member::UserId, user_limit));
+        (event.created_at, event.sent_timestamp) = self.required_timestamp();
+        if v1 && let Some(at) = event.created_at {
             self.window(at);
         }
-        let event = Checked {
-            event_type,
-            user_id,
-            created_at,
-            sent_timestamp,
-            channel: self.channel(v1),
-            tags: self.tags(),
-            campaign_id: self.text(Member::CampaignId, MAX_CAMPAIGN),
-            free: self.object(Member::Metadata),
-            event_id: self.id(Member::EventId),
-            ..Checked::default()
-        };
+        event.channel = self.channel(v1);
+        event.tags = self.tags();
+        event.campaign_id = self.text(Member::CampaignId, MAX_CAMPAIGN);
+        event.free = self.object(Member::Metadata);
+        event.event_id = self.id(Member::EventId);
         self.names(&[
             Member::EventName,
             Member::UserId,
@@ -139,7 +123,6 @@ impl<'j, 'a> Judge<'j, 'a> {
             Member::Metadata,
             Member::EventId,
         ]);
-        event
     }
 
     fn names(&mut self, known: &[Member]) {
@@ -159,7 +142,7 @@ impl<'j, 'a> Judge<'j, 'a> {
     /// The member's text; `None` where it is absent, null, empty, or was refused.
     fn text(&mut self, member: Member, limit: usize) -> Option<Cow<'a, str>> {
         let raw = self.members.get(member)?;
-        match text::read(raw.get(), limit) {
+        match text::read(raw, limit) {
             Ok(text) => (!text.is_empty()).then_some(text),
             Err(error) => {
                 self.errors.push(text_error(member.name(), error, limit));
@@ -214,10 +197,10 @@ impl<'j, 'a> Judge<'j, 'a> {
         None
     }
 
-    fn object(&mut self, member: Member) -> Option<Free<'a>> {
+    fn object(&mut self, member: Member) -> Option<&'a str> {
         let raw = self.members.get(member)?;
-        if raw.get().starts_with('{') {
-            return Some(Free(raw));
+        if raw.starts_with('{') {
+            return Some(raw);
         }
         self.errors.push(FieldError::wrong_type(member.name(), "an object"));
         None
@@ -225,7 +208,7 @@ impl<'j, 'a> Judge<'j, 'a> {
 
     fn tags(&mut self) -> Vec<Cow<'a, str>> {
         let Some(raw) = self.members.get(Member::Tags) else { return Vec::new() };
-        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw.get()) else {
+        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw) else {
             self.errors.push(FieldError::wrong_type("tags", "an array of strings"));
             return Vec::new();
         };
@@ -250,7 +233,7 @@ impl<'j, 'a> Judge<'j, 'a> {
 
     fn created_at(&mut self) -> Option<Timestamp> {
         let raw = self.members.get(Member::CreatedAt)?;
-        let read = match text::read(raw.get(), usize::MAX) {
+        let read = match text::read(raw, usize::MAX) {
             Ok(text) => time::rfc3339(&text),
             Err(TextError::Type) => Err(TimeError::Type),
             Err(_) => Err(TimeError::Form),
@@ -264,9 +247,9 @@ impl<'j, 'a> Judge<'j, 'a> {
     /// `timestamp`, and as it was sent.
     fn timestamp(&mut self) -> (Option<Timestamp>, Option<Cow<'a, str>>) {
         let Some(raw) = self.members.get(Member::Timestamp) else { return (None, None) };
-        let (read, sent) = match text::read(raw.get(), usize::MAX) {
+        let (read, sent) = match text::read(raw, usize::MAX) {
             Ok(text) => (time::rfc3339(&text), Some(text)),
-            Err(TextError::Type) => (time::number(raw.get()), Some(Cow::Borrowed(raw.get()))),
+            Err(TextError::Type) => (time::number(raw), Some(Cow::Borrowed(raw))),
             Err(_) => (Err(TimeError::Form), None),
         };
         match read {

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::refused::{FieldError, Refused, code};
-use super::text;
+use super::{scan, text};
 use crate::pipeline::json::{self, JsonError};
 
 /// A member that some shape knows.
@@ -101,10 +101,14 @@ impl Member {
     }
 }
 
+/// Levels, and members that no shape knows, that a plain event has at most.
+const PLAIN_DEPTH: usize = 64;
+const PLAIN_OTHERS: usize = 8;
+
 /// What an event's text says at its top level.
 #[derive(Debug, Default)]
 pub(in crate::pipeline) struct Members<'a> {
-    slots: [Option<&'a RawValue>; Member::ALL.len()],
+    slots: [Option<&'a str>; Member::ALL.len()],
     /// Known members in another letter case, as they were spelled.
     miscased: Vec<(Member, String)>,
     /// Names that stand there more than once.
@@ -122,7 +126,13 @@ impl<'a> Members<'a> {
         if text.len() > max_bytes {
             return Err(Refused::TooLarge { bytes: text.len(), max: max_bytes });
         }
+        let mut members = Self::default();
         let start = json::skip_space(text.as_bytes(), 0);
+        if let Some(end) = members.scan(text, start, PLAIN_DEPTH)
+            && json::skip_space(text.as_bytes(), end) == text.len()
+        {
+            return Ok(members);
+        }
         if text.as_bytes().get(start).is_some_and(|&byte| byte != b'{') {
             return Err(match serde_json::from_str::<&RawValue>(text) {
                 Ok(_) => Refused::WrongKind("an event must be a JSON object"),
@@ -132,9 +142,33 @@ impl<'a> Members<'a> {
         serde_json::from_str(text).map_err(|error| Refused::Json(JsonError::of(&error, text)))
     }
 
+    /// Reads the object that opens at `at` over what was read before, where it is plain: no name
+    /// escaped, repeated or in another letter case, and few that no shape knows. Where it ends.
+    /// After `None` the members are not to be used.
+    pub(super) fn scan(&mut self, text: &'a str, at: usize, max_depth: usize) -> Option<usize> {
+        self.slots = [None; Member::ALL.len()];
+        self.empty = true;
+        let (mut others, mut count) = ([""; PLAIN_OTHERS], 0);
+        scan::object(text, at, max_depth, |name, value| {
+            self.empty = false;
+            if let Some(member) = Member::of(name) {
+                return self.slots[member as usize].replace(value).is_none();
+            }
+            if count == PLAIN_OTHERS
+                || others[..count].contains(&name)
+                || Member::of_any_case(name).is_some()
+            {
+                return false;
+            }
+            others[count] = name;
+            count += 1;
+            true
+        })
+    }
+
     /// The member's text; `None` where it is absent or null.
-    pub(super) fn get(&self, member: Member) -> Option<&'a RawValue> {
-        self.slots[member as usize].filter(|raw| raw.get() != "null")
+    pub(super) fn get(&self, member: Member) -> Option<&'a str> {
+        self.slots[member as usize].filter(|text| *text != "null")
     }
 
     pub(super) fn has(&self, member: Member) -> bool {
@@ -227,7 +261,7 @@ impl<'a> Members<'a> {
             if slot.is_some() {
                 self.repeat(member.name());
             } else {
-                *slot = Some(value);
+                *slot = Some(value.get());
             }
             return;
         }

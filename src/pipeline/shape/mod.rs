@@ -9,8 +9,10 @@ mod check;
 mod grammar_tests;
 mod judge;
 mod members;
+mod plain;
 mod refused;
 mod rules;
+mod scan;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ mod time;
 pub use check::{Checked, check, check_events, detect_events_shape};
 pub(super) use check::{check_members, guess};
 pub(super) use members::Members;
+pub use plain::PlainBatch;
 pub use refused::{FieldError, Refused, code};
 pub use rules::Rules;
 pub use split::{split_array, split_lines, split_member_events};

@@ -16,7 +16,7 @@ use crate::runtime::http::{StatusCode, is_request_id};
 use crate::settings;
 
 /// Bytes of a record beside key and value: origin, times, address and the encoding itself.
-const RECORD_OVERHEAD: usize = 192;
+pub(super) const RECORD_OVERHEAD: usize = 192;
 
 /// What is to be appended, and what is to be answered once it is.
 #[derive(Debug)]

@@ -138,7 +138,7 @@ impl<T> Drop for Shares<T> {
     }
 }
 
-/// Hands one record over; its report will carry one of the shares.
+/// Hands one record over; its report will carry one of the shares. `scratch` is room to work in.
 ///
 /// # Errors
 /// The code with which librdkafka refused it; then there is no report.
@@ -147,11 +147,12 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
     topic: &TopicHandle,
     record: &RecordView<'_>,
     shares: &mut Shares<T>,
+    scratch: &mut Vec<u8>,
 ) -> Result<(), RDKafkaErrorCode> {
     if shares.left <= 1 {
         return Err(RDKafkaErrorCode::InvalidArgument);
     }
-    let headers = headers(record)?;
+    let headers = headers(record, scratch)?;
     let of = |vtype, u| rd::rd_kafka_vu_s { vtype, u };
     let bytes = |field: &[u8]| Field {
         mem: rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
@@ -184,9 +185,12 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
     }
 }
 
-fn headers(record: &RecordView<'_>) -> Result<Owned<rd::rd_kafka_headers_t>, RDKafkaErrorCode> {
-    let mut buffer = Vec::with_capacity(256);
-    let (is_packed, given) = packed::pack(record.headers(), &mut buffer);
+fn headers(
+    record: &RecordView<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<Owned<rd::rd_kafka_headers_t>, RDKafkaErrorCode> {
+    scratch.clear();
+    let (is_packed, given) = packed::pack(record.headers(), scratch);
     // SAFETY: a new list is ours until librdkafka takes it with a record.
     let list = unsafe {
         let count = given.len() + usize::from(is_packed);
@@ -194,7 +198,7 @@ fn headers(record: &RecordView<'_>) -> Result<Owned<rd::rd_kafka_headers_t>, RDK
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
     let signed = |length| isize::try_from(length).unwrap_or(isize::MAX);
-    let packed = is_packed.then_some((packed::NAME, &buffer[..]));
+    let packed = is_packed.then_some((packed::NAME, &scratch[..]));
     for (name, value) in packed.into_iter().chain(given) {
         // SAFETY: the list is alive; name and value are alive over the call, which copies as many
         // bytes of them as is said.
