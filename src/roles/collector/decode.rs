@@ -5,9 +5,7 @@ use std::io::{self, BufRead, Read};
 
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use bytes::Bytes;
-use hyper::HeaderMap;
-use hyper::header::CONTENT_ENCODING;
+use crate::runtime::http::Headers;
 
 /// The value of `Accept-Encoding` in an answer that refuses an encoding.
 pub(super) const ACCEPTED: &str = "gzip, br, deflate, zstd";
@@ -70,14 +68,11 @@ impl Encoding {
 
 impl Encodings {
     /// Reads the headers; `identity` counts for nothing.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DecodeError> {
+    pub(super) fn of(headers: &impl Headers) -> Result<Self, DecodeError> {
         let mut encodings = Self::default();
-        if !headers.contains_key(CONTENT_ENCODING) {
-            return Ok(encodings);
-        }
         let mut count = 0;
-        for value in headers.get_all(CONTENT_ENCODING) {
-            let text = String::from_utf8_lossy(value.as_bytes());
+        for value in headers.all("content-encoding") {
+            let text = String::from_utf8_lossy(value);
             for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                 let encoding = match name.to_ascii_lowercase().as_str() {
                     "identity" => continue,
@@ -100,14 +95,14 @@ impl Encodings {
     }
 
     /// Undoes them, the last one first.
-    pub(super) fn decode(self, encoded: Bytes, limits: DecodeLimits) -> Result<Bytes, DecodeError> {
+    pub(super) fn decode(self, encoded: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, DecodeError> {
         let by_ratio = encoded.len().saturating_mul(limits.max_ratio).max(FREE_BYTES);
         let limit = limits.max_bytes.min(by_ratio);
-        let mut body = encoded;
+        let mut body = None;
         for encoding in self.0.into_iter().rev().flatten() {
-            body = decode_one(encoding, &body, limit)?.into();
+            body = Some(decode_one(encoding, body.as_deref().unwrap_or(encoded), limit)?);
         }
-        Ok(body)
+        Ok(body.unwrap_or_else(|| encoded.to_vec()))
     }
 }
 
@@ -250,7 +245,8 @@ fn after_skippable(mut input: &[u8]) -> Result<Option<&[u8]>, Stop> {
 mod tests {
     use std::io::Write;
 
-    use hyper::header::HeaderValue;
+    use hyper::HeaderMap;
+    use hyper::header::{CONTENT_ENCODING, HeaderValue};
 
     use super::*;
 
@@ -291,8 +287,8 @@ mod tests {
         }
     }
 
-    fn decode(header: &str, body: Vec<u8>) -> Result<Bytes, DecodeError> {
-        encodings(header)?.decode(body.into(), LIMITS)
+    fn decode(header: &str, body: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
+        encodings(header)?.decode(&body, LIMITS)
     }
 
     #[test]

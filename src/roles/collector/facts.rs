@@ -2,19 +2,17 @@
 
 use std::borrow::Cow;
 
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-
 use super::problem::{Problem, Reason};
 use crate::model::EventId;
 use crate::pipeline::client_ip::TrustedProxies;
-use crate::runtime::http::{Connection, StatusCode};
+use crate::runtime::http::{Connection, Headers, StatusCode};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_REAL_IP: &str = "x-real-ip";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const PREFER: &str = "prefer";
+const TRACEPARENT: &str = "traceparent";
+const CONTENT_TYPE: &str = "content-type";
 
 /// What counts for every event of a request.
 #[derive(Debug)]
@@ -33,35 +31,35 @@ pub(super) struct Facts<'r> {
 
 impl<'r> Facts<'r> {
     pub(super) fn of(
-        headers: &'r HeaderMap,
+        headers: &'r impl Headers,
         connection: &'r Connection,
         proxies: &TrustedProxies,
     ) -> Result<Self, Problem> {
         Ok(Self {
             client_ip: client_ip(headers, connection, proxies),
             idempotency_key: idempotency_key(headers)?,
-            representation: headers.contains_key(PREFER) && wants_representation(headers),
-            lines: headers.get(CONTENT_TYPE).is_some_and(is_lines),
-            traceparent: headers.get(TRACEPARENT).and_then(traceparent),
+            representation: wants_representation(headers),
+            lines: headers.first(CONTENT_TYPE).is_some_and(is_lines),
+            traceparent: headers.first(TRACEPARENT).and_then(traceparent),
         })
     }
 }
 
 fn client_ip<'r>(
-    headers: &HeaderMap,
+    headers: &impl Headers,
     connection: &'r Connection,
     proxies: &TrustedProxies,
 ) -> Cow<'r, str> {
     let peer = connection.peer_ip();
-    let forwarded = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let forwarded = headers.all(X_FORWARDED_FOR);
     // the last line: those before it may be the client's own, passed on by a proxy that appends
-    let real = headers.get_all(X_REAL_IP).iter().next_back().map(HeaderValue::as_bytes);
+    let real = headers.all(X_REAL_IP).next_back();
     let client = proxies.client(peer, forwarded, real);
     if client == peer { connection.peer_text().into() } else { client.to_string().into() }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+fn idempotency_key(headers: &impl Headers) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.first(IDEMPOTENCY_KEY) else { return Ok(None) };
     let refuse = |why: &str| {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -70,7 +68,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
             format!("Idempotency-Key {why}"),
         )
     };
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refuse("must be UTF-8"))?;
+    let text = std::str::from_utf8(value).map_err(|_| refuse("must be UTF-8"))?;
     // The header's draft standard quotes the key, and everybody else does not.
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     // Room for `:index` of a batch.
@@ -81,8 +79,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(Some(key))
 }
 
-fn wants_representation(headers: &HeaderMap) -> bool {
-    headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+fn wants_representation(headers: &impl Headers) -> bool {
+    headers.all(PREFER).filter_map(printable).any(|value| {
         value.split(',').any(|one| {
             let preference = one.split(';').next().unwrap_or_default().trim();
             preference.eq_ignore_ascii_case("return=representation")
@@ -90,16 +88,16 @@ fn wants_representation(headers: &HeaderMap) -> bool {
     })
 }
 
-fn is_lines(content_type: &HeaderValue) -> bool {
-    let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+fn is_lines(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();
     essence.eq_ignore_ascii_case(b"application/x-ndjson")
         || essence.eq_ignore_ascii_case(b"application/ndjson")
 }
 
 /// A W3C trace context; anything else is left behind.
-fn traceparent(value: &HeaderValue) -> Option<&str> {
-    let text = value.to_str().ok()?;
+fn traceparent(value: &[u8]) -> Option<&str> {
+    let text = printable(value)?;
     let dashes = [2, 35, 52];
     let is_valid = text.len() == 55
         && text.bytes().enumerate().all(|(at, byte)| match byte {
@@ -110,11 +108,20 @@ fn traceparent(value: &HeaderValue) -> Option<&str> {
     is_valid.then_some(text)
 }
 
+/// A value of visible ASCII characters and blanks.
+fn printable(value: &[u8]) -> Option<&str> {
+    let is_printable = |byte: &u8| (b' '..=b'~').contains(byte) || *byte == b'\t';
+    value.iter().all(is_printable).then(|| std::str::from_utf8(value).ok())?
+}
+
 #[cfg(test)]
 mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::HeaderValue;
+
     use super::*;
 
-    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         headers
@@ -132,14 +139,14 @@ mod tests {
     fn preferences_and_types_are_read_in_their_own_syntax() {
         assert!(wants_representation(&headers(PREFER, "wait=5, return=representation; x=1")));
         assert!(!wants_representation(&headers(PREFER, "return=minimal")));
-        assert!(is_lines(&HeaderValue::from_static("Application/X-NDJSON; charset=utf-8")));
-        assert!(!is_lines(&HeaderValue::from_static("application/json")));
+        assert!(is_lines(b"Application/X-NDJSON; charset=utf-8"));
+        assert!(!is_lines(b"application/json"));
     }
 
     #[test]
     fn only_well_formed_traces_are_passed_on() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(traceparent(&HeaderValue::from_static(good)), Some(good));
-        assert_eq!(traceparent(&HeaderValue::from_static("00-short-01")), None);
+        assert_eq!(traceparent(good.as_bytes()), Some(good));
+        assert_eq!(traceparent(b"00-short-01"), None);
     }
 }

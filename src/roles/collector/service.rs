@@ -1,5 +1,6 @@
 //! One request: where it goes, what its events come to, and what every answer carries.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,9 +16,9 @@ use super::route::{Ingest, Target, target};
 use super::state::{Held, State};
 use crate::model::Durability;
 use crate::runtime::http::{
-    Body, Connection, Handler, Incoming, Limits, Method, Request, Response, RouterHandler,
-    StatusCode, X_REQUEST_ID, client_request_id, error_response, fresh_request_id, header,
-    read_body,
+    Body, BodyError, Connection, Handler, Headers, Incoming, Limits, Method, Request, Response,
+    RouterHandler, StatusCode, WholeRequest, X_REQUEST_ID, client_request_id, error_response,
+    fresh_request_id, header, read_body,
 };
 
 const DURABILITY: HeaderName = HeaderName::from_static("evp-durability");
@@ -52,7 +53,7 @@ impl Handler for Service {
         connection: Arc<Connection>,
     ) -> Response<Body> {
         let client_id = client_request_id(request.headers());
-        let cors = Cors::of(&request);
+        let cors = Cors::of(request.method(), request.uri().path(), request.headers());
         let target = target(request.method(), request.uri().path());
         let reply = match target {
             Target::Ingest(route) => self.ingest(route, request, &connection).await,
@@ -75,10 +76,46 @@ impl Handler for Service {
             }
             Target::Elsewhere => self.elsewhere(request, connection).await.into(),
         };
-        let mut response = self.finish(target, client_id, reply);
-        cors.allow(response.headers_mut());
-        response
+        self.finish(target, client_id, cors, reply)
     }
+
+    fn takes_whole(&self, path: &str) -> Option<usize> {
+        match target(&Method::POST, path) {
+            Target::Ingest(route) => Some(self.max_bytes(route)),
+            _ => None,
+        }
+    }
+
+    fn handle_whole<'h>(
+        &'h self,
+        request: WholeRequest<'_>,
+        connection: &'h Connection,
+    ) -> Option<impl Future<Output = Response<Body>> + Send + use<'h>> {
+        let target = target(&Method::POST, request.path);
+        let Target::Ingest(route) = target else { return None };
+        let client_id = client_request_id(&request.headers);
+        let cors = Cors::of(&Method::POST, request.path, &request.headers);
+        let judged = self.judge_whole(route, &request, connection);
+        Some(async move {
+            let reply = match judged {
+                Ok(judged) => self.publish(judged, connection).await,
+                Err(problem) => Err(problem),
+            };
+            self.finish(target, client_id, cors, self.replied(route, reply))
+        })
+    }
+}
+
+/// A request whose events are judged and not durable yet.
+struct Judged<'s> {
+    accepted: Accepted,
+    /// Bytes of its body.
+    bytes: usize,
+    held: Held<'s>,
+    /// When its body was there.
+    started: Instant,
+    /// Whether the answer names every event.
+    representation: bool,
 }
 
 impl Service {
@@ -91,6 +128,7 @@ impl Service {
         &self,
         target: Target,
         client_id: Option<HeaderValue>,
+        cors: Cors,
         reply: Reply,
     ) -> Response<Body> {
         let Reply { mut response, request_id } = reply;
@@ -99,6 +137,7 @@ impl Service {
         if let Some(id) = client_id.or(request_id).or_else(fresh_request_id) {
             response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
         }
+        cors.allow(response.headers_mut());
         response
     }
 
@@ -108,13 +147,15 @@ impl Service {
         request: Request<Incoming>,
         connection: &Connection,
     ) -> Reply {
-        match self.try_ingest(route, request, connection).await {
-            Ok(reply) => reply,
-            Err(problem) => {
-                self.state.meters.rejected(problem.reason, problem.events);
-                problem.response(route, self.state.settings.http.compat).into()
-            }
-        }
+        let reply = self.try_ingest(route, request, connection).await;
+        self.replied(route, reply)
+    }
+
+    fn replied(&self, route: Ingest, reply: Result<Reply, Problem>) -> Reply {
+        reply.unwrap_or_else(|problem| {
+            self.state.meters.rejected(problem.reason, problem.events);
+            problem.response(route, self.state.settings.http.compat).into()
+        })
     }
 
     async fn try_ingest(
@@ -123,40 +164,92 @@ impl Service {
         request: Request<Incoming>,
         connection: &Connection,
     ) -> Result<Reply, Problem> {
+        let judged = {
+            let state = &self.state;
+            state.within_rate()?;
+            let (head, body) = request.into_parts();
+            let encodings = Encodings::of(&head.headers)?;
+            let facts = Facts::of(&head.headers, connection, &state.proxies)?;
+            let http = &state.settings.http;
+            let limit = match encodings.is_identity() {
+                true => self.max_bytes(route),
+                false => http.max_body_bytes.as_usize(),
+            };
+            let mut held = state.hold();
+            let take = |bytes| held.grow(bytes);
+            let body = read_body(body, connection, limit, http.body_timeout.0, take).await?;
+            self.judge(route, encodings, &facts, &body, held)?
+        };
+        self.publish(judged, connection).await
+    }
+
+    /// The same of a request that was read at once.
+    fn judge_whole(
+        &self,
+        route: Ingest,
+        request: &WholeRequest<'_>,
+        connection: &Connection,
+    ) -> Result<Judged<'_>, Problem> {
         let state = &self.state;
         state.within_rate()?;
-        let (head, body) = request.into_parts();
-        let encodings = Encodings::of(&head.headers)?;
-        let facts = Facts::of(&head.headers, connection, &state.proxies)?;
-        let max_bytes = self.max_bytes(route);
-        let http = &state.settings.http;
-        let limit =
-            if encodings.is_identity() { max_bytes } else { http.max_body_bytes.as_usize() };
-        let max_in_flight = state.settings.collector.max_in_flight_bytes.as_usize();
-        let mut held = Held::none(&state.in_flight_bytes, max_in_flight);
-        let take = |bytes| held.grow(bytes);
-        let mut body = read_body(body, connection, limit, http.body_timeout.0, take).await?;
+        let encodings = Encodings::of(&request.headers)?;
+        let facts = Facts::of(&request.headers, connection, &state.proxies)?;
+        let body = request.body?;
+        let mut held = state.hold();
+        if !held.grow(body.len()) {
+            return Err(BodyError::Refused.into());
+        }
+        self.judge(route, encodings, &facts, body, held)
+    }
+
+    /// Judges the events of a body.
+    fn judge<'s>(
+        &self,
+        route: Ingest,
+        encodings: Encodings,
+        facts: &Facts<'_>,
+        body: &[u8],
+        mut held: Held<'s>,
+    ) -> Result<Judged<'s>, Problem> {
         let started = Instant::now();
-        if !encodings.is_identity() {
+        let state = &self.state;
+        let decoded;
+        let body = if encodings.is_identity() {
+            body
+        } else {
+            let http = &state.settings.http;
             let max_ratio = usize::try_from(http.max_decoded_ratio).unwrap_or(usize::MAX);
-            body = encodings.decode(body, DecodeLimits { max_bytes, max_ratio })?;
-            if !held.grow(body.len()) {
+            let limits = DecodeLimits { max_bytes: self.max_bytes(route), max_ratio };
+            decoded = encodings.decode(body, limits)?;
+            if !held.grow(decoded.len()) {
                 let detail = "too many bytes in flight";
                 return Err(Problem::unavailable(Reason::Overloaded, "overloaded", detail));
             }
-        }
-        let accepted = {
-            let received_at = state.clock.now();
-            Terms::new(route, &facts, &state.settings.collector, received_at).accept(&body)?
+            &decoded
         };
+        let received_at = state.clock.now();
+        let terms = Terms::new(route, facts, &state.settings.collector, received_at);
+        let accepted = terms.accept(body)?;
+        let (bytes, representation) = (body.len(), facts.representation);
+        Ok(Judged { accepted, bytes, held, started, representation })
+    }
+
+    /// Makes what was judged durable, and says so.
+    async fn publish(
+        &self,
+        judged: Judged<'_>,
+        connection: &Connection,
+    ) -> Result<Reply, Problem> {
+        let state = &self.state;
+        let Judged { accepted, bytes, held, started, representation } = judged;
         state.meters.rejected(Reason::Fields, accepted.refused);
         let Accepted { batch, status, body: answer, request_id, .. } = accepted;
         let events = batch.count();
         let durability = state.publish(connection, batch, held).await?;
-        state.meters.acknowledged(durability, events, body.len());
+        state.meters.acknowledged(durability, events, bytes);
         state.meters.latency(started.elapsed());
         let mut response = acknowledged(status, answer, durability);
-        if facts.representation {
+        if representation {
             let applied = HeaderValue::from_static("return=representation");
             response.headers_mut().insert(PREFERENCE_APPLIED, applied);
         }
@@ -203,14 +296,14 @@ enum Cors {
 }
 
 impl Cors {
-    fn of<B>(request: &Request<B>) -> Self {
-        if !request.uri().path().starts_with("/api/v1/") {
+    fn of(method: &Method, path: &str, headers: &impl Headers) -> Self {
+        if !path.starts_with("/api/v1/") {
             return Self::Off;
         }
-        match *request.method() {
+        match *method {
             Method::OPTIONS => {
-                let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS);
-                Self::Preflight(asked.cloned())
+                let asked = headers.first("access-control-request-headers");
+                Self::Preflight(asked.and_then(|asked| HeaderValue::from_bytes(asked).ok()))
             }
             _ => Self::Simple,
         }

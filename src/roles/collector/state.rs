@@ -73,6 +73,11 @@ impl State {
         })
     }
 
+    /// Room for the bytes of a request; none taken yet.
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held::none(&self.in_flight_bytes, self.settings.collector.max_in_flight_bytes.as_usize())
+    }
+
     /// Takes a token from the bucket, where there is one.
     pub(super) fn within_rate(&self) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
@@ -114,7 +119,7 @@ pub(super) struct Held<'s> {
 }
 
 impl<'s> Held<'s> {
-    pub(super) const fn none(all: &'s AtomicUsize, max: usize) -> Self {
+    const fn none(all: &'s AtomicUsize, max: usize) -> Self {
         Self { all, max, mine: 0 }
     }
 

@@ -47,6 +47,16 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The bytes, where they are at hand.
+    pub(super) fn at_hand(mut self) -> Bytes {
+        match &mut self.0 {
+            Inner::Full(bytes) => std::mem::take(bytes),
+            Inner::Streamed { .. } => Bytes::new(),
+        }
+    }
+}
+
 impl<B: Into<Bytes>> From<B> for Body {
     fn from(bytes: B) -> Self {
         Self(Inner::Full(bytes.into()))

@@ -9,6 +9,8 @@
 mod answer;
 mod body;
 mod connection;
+mod fast_path;
+mod head;
 mod listener;
 mod request_id;
 mod router;
@@ -24,6 +26,8 @@ use std::time::Duration;
 pub use answer::{Body, error_response, json_response};
 pub use body::{BodyError, read as read_body};
 pub use connection::Connection;
+pub use fast_path::WholeRequest;
+pub use head::{Head, Headers};
 pub use hyper::body::Incoming;
 pub use hyper::{Method, Request, Response, StatusCode, Uri, header};
 pub use listener::{Listener, bind_shared};
@@ -41,6 +45,25 @@ pub trait Handler: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
         connection: Arc<Connection>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The largest body that [`handle_whole`](Self::handle_whole) takes in a `POST` on that path;
+    /// `None` leaves it to [`handle`](Self::handle).
+    fn takes_whole(&self, path: &str) -> Option<usize> {
+        let _ = path;
+        None
+    }
+
+    /// Answers a request that was read at once, or leaves it to [`handle`](Self::handle), which gives
+    /// the same answer. What lies in the request is gone when this returns; the body of the answer is
+    /// bytes at hand.
+    fn handle_whole<'h>(
+        &'h self,
+        request: WholeRequest<'_>,
+        connection: &'h Connection,
+    ) -> Option<impl Future<Output = Response<Body>> + Send + use<'h, Self>> {
+        let _ = (request, connection);
+        None::<std::future::Ready<Response<Body>>>
+    }
 }
 
 /// Bounds of one listener.

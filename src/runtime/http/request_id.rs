@@ -1,8 +1,9 @@
 //! `X-Request-ID`, which every answer of every listener carries: the client's own, or a new one.
 
-use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
+
+use super::Headers;
 
 /// The header.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -12,8 +13,9 @@ const MAX_BYTES: usize = 128;
 
 /// The client's own request id, where it is printable and short.
 #[must_use]
-pub fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(X_REQUEST_ID).filter(|value| is_request_id(value.as_bytes())).cloned()
+pub fn client_request_id(headers: &impl Headers) -> Option<HeaderValue> {
+    let given = headers.first("x-request-id").filter(|value| is_request_id(value))?;
+    HeaderValue::from_bytes(given).ok()
 }
 
 /// Whether bytes can be a request id.

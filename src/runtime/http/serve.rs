@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{Phase, Registry};
+use super::fast_path::{Ended, FastPath};
 use super::listener::Bound;
 use super::stream::Stream;
 use super::{Body, Connection, Handler, Limits, Listener};
@@ -184,14 +185,14 @@ impl<H: Handler> Server<H> {
         };
         self.registry.add(open.id, connection);
         let handler = self.handler.clone();
-        let header_bytes = self.limits.max_header_bytes;
+        let limits = self.limits;
         // A connection's owner is the registry; how it ended is nobody's concern but the client's.
         match accepted {
             Accepted::Tcp(socket, _) => {
-                drop(tasks::spawn("http-connection", open.run(socket, handler, header_bytes)));
+                drop(tasks::spawn("http-connection", open.run(socket, handler, limits)));
             }
             Accepted::Unix(socket) => {
-                drop(tasks::spawn("http-connection", open.run(socket, handler, header_bytes)));
+                drop(tasks::spawn("http-connection", open.run(socket, handler, limits)));
             }
         }
     }
@@ -212,24 +213,75 @@ impl Drop for Open {
 }
 
 impl Open {
-    async fn run<S, H>(self, socket: S, handler: H, max_header_bytes: usize)
+    async fn run<S, H>(self, socket: S, handler: H, limits: Limits)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Handler,
+    {
+        let mut stream = Stream::new(socket, Arc::clone(&self.connection));
+        let read = match self.run_fast(&mut stream, &handler, &limits).await {
+            Ok(Ended::Left(read)) => read,
+            Ok(Ended::Closed) => return,
+            Err(error) => return self.say_ended(&error),
+        };
+        stream.unread(read);
+        // On the heap: most connections never come here.
+        let serving = Box::pin(self.run_hyper(stream, &handler, limits.max_header_bytes));
+        if let Err(error) = serving.await {
+            self.say_ended(&error);
+        }
+    }
+
+    fn say_ended(&self, error: &impl std::fmt::Display) {
+        tracing::debug!(peer = self.connection.peer_text(), %error, "connection ended");
+    }
+
+    /// The fast path, for as long as the connection may be open.
+    async fn run_fast<S, H>(
+        &self,
+        stream: &mut Stream<S>,
+        handler: &H,
+        limits: &Limits,
+    ) -> io::Result<Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        H: Handler,
+    {
+        let (connection, registry) = (&*self.connection, &*self.registry);
+        let mut fast =
+            pin!(FastPath { stream, handler, connection, registry, limits }.run());
+        let mut registered = false;
+        poll_fn(|cx| {
+            if !registered {
+                connection.register(cx.waker());
+                registered = true;
+            }
+            if connection.is_over() {
+                return Poll::Ready(Ok(Ended::Closed));
+            }
+            fast.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    async fn run_hyper<S, H>(
+        &self,
+        stream: Stream<S>,
+        handler: &H,
+        max_header_bytes: usize,
+    ) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Handler,
     {
         let state = &self.connection;
-        let service = service_fn(|request| answer(&handler, request, Arc::clone(state)));
-        let stream = TokioIo::new(Stream::new(socket, Arc::clone(state)));
+        let service = service_fn(|request| answer(handler, request, Arc::clone(state)));
         // Header time is the janitor's; hyper's own timer would be armed and dropped every request.
         let mut builder = Builder::new();
         builder.header_read_timeout(None).max_header_size(max_header_bytes).half_close(true);
-        let mut serving = pin!(builder.serve_connection(stream, service));
-        let (mut registered, mut finishing) = (false, false);
-        let ended = poll_fn(|cx| {
-            if !registered {
-                state.register(cx.waker());
-                registered = true;
-            }
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut finishing = false;
+        poll_fn(|cx| {
             loop {
                 if state.is_over() {
                     return Poll::Ready(Ok(()));
@@ -246,10 +298,7 @@ impl Open {
                 serving.as_mut().graceful_shutdown();
             }
         })
-        .await;
-        if let Err(error) = ended {
-            tracing::debug!(peer = state.peer_text(), %error, "connection ended");
-        }
+        .await
     }
 }
 

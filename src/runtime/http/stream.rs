@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
@@ -18,11 +19,18 @@ pub(super) struct Stream<S> {
     socket: S,
     connection: Arc<Connection>,
     said_goodbye: bool,
+    /// Read by the fast path and not its own.
+    unread: Bytes,
 }
 
 impl<S> Stream<S> {
     pub(super) const fn new(socket: S, connection: Arc<Connection>) -> Self {
-        Self { socket, connection, said_goodbye: false }
+        Self { socket, connection, said_goodbye: false, unread: Bytes::new() }
+    }
+
+    /// Gives these bytes to the next reader before those of the socket.
+    pub(super) fn unread(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes.into();
     }
 }
 
@@ -37,6 +45,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
             // connection ends whether or not it is taken.
             let _taken = Pin::new(&mut self.socket).poll_write(cx, head_timeout().as_bytes());
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(length));
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
