@@ -189,7 +189,8 @@ pub(super) fn quote_escape_or_control(bytes: &[u8], mut at: usize) -> usize {
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*word);
-        let hits = below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1) | below(word, 0x20);
+        let hits =
+            below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1) | below(word, 0x20);
         if hits != 0 {
             return at + (hits.trailing_zeros() / 8) as usize;
         }

@@ -1,10 +1,10 @@
 //! The port itself.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 
 use super::consumer::KafkaConsumer;
@@ -51,7 +51,7 @@ struct Inner {
     readers: Readers,
     contact: Arc<Contact>,
     /// Topics that were there when last looked at.
-    known: RwLock<HashMap<Topic, Identity>>,
+    known: ArcSwap<Vec<(Topic, Identity)>>,
     /// What tells static members of one process apart.
     seats: Seats,
     is_closed: AtomicBool,
@@ -71,7 +71,7 @@ impl KafkaLog {
             meta: Arc::new(Meta::new(&settings)?),
             readers: Readers::new(&settings),
             contact,
-            known: RwLock::default(),
+            known: ArcSwap::default(),
             seats: Seats::default(),
             is_closed: AtomicBool::new(false),
             settings,
@@ -103,7 +103,8 @@ impl KafkaLog {
     }
 
     fn remembered(&self, topic: &Topic) -> Option<Identity> {
-        self.inner.known.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+        let known = self.inner.known.load();
+        known.iter().find(|(name, _)| name == topic).map(|(_, identity)| *identity)
     }
 
     /// The same, asked of the brokers.
@@ -129,8 +130,7 @@ impl KafkaLog {
             }
             asked => asked?,
         };
-        let mut known = self.inner.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(topic.clone(), identity);
+        self.remember(topic, Some(identity));
         Ok(identity)
     }
 
@@ -146,8 +146,12 @@ impl KafkaLog {
         .await
     }
 
-    fn forget(&self, topic: &Topic) {
-        self.inner.known.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+    fn remember(&self, topic: &Topic, identity: Option<Identity>) {
+        self.inner.known.rcu(|known| {
+            let others = known.iter().filter(|(name, _)| name != topic).cloned();
+            let this = identity.map(|identity| (topic.clone(), identity));
+            others.chain(this).collect::<Vec<_>>()
+        });
     }
 
     fn check_open(&self) -> Result<()> {
@@ -177,7 +181,7 @@ impl EventLog for KafkaLog {
         if let Err(error) = &sent
             && error.kind() == Kind::NotFound
         {
-            self.forget(topic);
+            self.remember(topic, None);
         }
         sent.map(|()| appended)
     }

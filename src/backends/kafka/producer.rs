@@ -7,11 +7,11 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -55,7 +55,7 @@ struct Shared {
 struct Generation {
     number: u64,
     /// Before the producer, so that they are dropped before it.
-    topics: RwLock<Vec<(Topic, Arc<TopicHandle>)>>,
+    topics: ArcSwap<Vec<(Topic, Arc<TopicHandle>)>>,
     producer: ThreadedProducer<Reports>,
 }
 
@@ -66,21 +66,20 @@ impl Generation {
         code == Code::Fatal || self.producer.client().fatal_error().is_some()
     }
 
-    fn topic(&self, topic: &Topic) -> Option<Arc<TopicHandle>> {
-        let of = |topics: &[(Topic, Arc<TopicHandle>)]| {
-            let found = topics.iter().find(|(name, _)| name == topic);
-            found.map(|(_, handle)| Arc::clone(handle))
-        };
-        if let Some(handle) = of(&self.topics.read().unwrap_or_else(PoisonError::into_inner)) {
-            return Some(handle);
+    /// The topics with this one among them; `None` for a name that is none.
+    fn topics_with(&self, topic: &Topic) -> Option<Guard<Arc<Vec<(Topic, Arc<TopicHandle>)>>>> {
+        let topics = self.topics.load();
+        if handle_of(&topics, topic).is_some() {
+            return Some(topics);
         }
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = of(&topics) {
-            return Some(handle);
-        }
+        // A second handle of one topic, where two threads are here at once, does no harm.
         let handle = Arc::new(TopicHandle::new(self.producer.client(), topic.as_str())?);
-        topics.push((topic.clone(), Arc::clone(&handle)));
-        Some(handle)
+        self.topics.rcu(|topics| {
+            let mut topics = Vec::clone(topics);
+            topics.push((topic.clone(), Arc::clone(&handle)));
+            topics
+        });
+        Some(self.topics.load())
     }
 
     /// Hands the records over; the code with which one was refused.
@@ -89,14 +88,23 @@ impl Generation {
         ticket: &Ticket,
         shares: &mut Shares<Arc<Ticket>>,
     ) -> std::result::Result<(), Code> {
-        let topic = self.topic(&ticket.topic).ok_or(Code::InvalidArgument)?;
+        // Without a count of owners: several threads would pass its cache line to and fro.
+        let topics = self.topics_with(&ticket.topic).ok_or(Code::InvalidArgument)?;
+        let topic = handle_of(&topics, &ticket.topic).ok_or(Code::InvalidArgument)?;
         let mut scratch = Vec::with_capacity(256);
         for record in ticket.batch.views() {
             let record = record.map_err(|_| Code::BadMessage)?;
-            native::produce(self.producer.client(), &topic, &record, shares, &mut scratch)?;
+            native::produce(self.producer.client(), topic, &record, shares, &mut scratch)?;
         }
         Ok(())
     }
+}
+
+fn handle_of<'t>(
+    topics: &'t [(Topic, Arc<TopicHandle>)],
+    topic: &Topic,
+) -> Option<&'t TopicHandle> {
+    topics.iter().find(|(name, _)| name == topic).map(|(_, handle)| &**handle)
 }
 
 enum Repair {
@@ -300,7 +308,7 @@ impl Shared {
     /// # Errors
     /// Where one is not taken; those before it are sent all the same.
     fn send(&self, ticket: &Arc<Ticket>) -> Result<()> {
-        let current = self.current.load_full();
+        let current = self.current.load();
         ticket.generation.store(current.number, Ordering::Release);
         let mut shares = Shares::new(Arc::clone(ticket), ticket.batch.count());
         let sent = current.send(ticket, &mut shares);
@@ -330,7 +338,7 @@ fn generation(
     let reports = Reports { repairs: repairs.clone(), contact: Arc::clone(contact) };
     let producer = ThreadedProducer::from_config_and_context(&config::producer(settings), reports)
         .map_err(|error| errors::wrapped("cannot start a producer", error))?;
-    Ok(Generation { number, topics: RwLock::default(), producer })
+    Ok(Generation { number, topics: ArcSwap::default(), producer })
 }
 
 /// Looks at each failed batch: replaces a producer that had a fatal error and sends the batch

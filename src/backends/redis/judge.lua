@@ -16,8 +16,10 @@
 --       same and it made the ban, 'd' and the mark that was there, 'b' blocked by the caller, 'r'
 --       and the reason of a ban
 local call = redis.call
-local life, life_ms, limit, ban = ARGV[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local n, most, has_slots = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
+-- Locals: reading a global costs a look-up, and each candidate reads these five times.
+local keys, args = KEYS, ARGV
+local life, life_ms, limit, ban = args[1], tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+local n, most, has_slots = tonumber(args[7]), tonumber(args[8]), args[9] == '1'
 local addresses, counts, changed, duplicates = {}, {}, {}, {}
 local banned, any_banned, replies = {}, false, { n }
 
@@ -30,18 +32,18 @@ end
 local is_calm, slots = true, 0
 local first = 9 + 2 * n
 local at = first
-for key = 4 + n, #KEYS do
-  local many = tonumber(ARGV[at + 1])
-  local found = call('HMGET', KEYS[key], unpack(ARGV, at + 2, at + 1 + many))
+for key = 4 + n, #keys do
+  local many = tonumber(args[at + 1])
+  local found = call('HMGET', keys[key], unpack(args, at + 2, at + 1 + many))
   for i = 1, many do
     local count = found[i] and tonumber(found[i])
     if count then
       counts[slots + i] = count
     end
-    if (count or most > limit) and (count or 0) + ARGV[at + 1 + many + i] > limit then
+    if (count or most > limit) and (count or 0) + args[at + 1 + many + i] > limit then
       is_calm = false
     end
-    addresses[slots + i] = ARGV[at + 1 + i]
+    addresses[slots + i] = args[at + 1 + i]
   end
   slots = slots + many
   at = at + 1 + 2 * many
@@ -54,8 +56,8 @@ end
 
 -- The rule that stands for an address: when it ends (-1 never) and why; nil where there is none.
 local function standing(address)
-  local member = call('SISMEMBER', KEYS[1], address) == 1
-  local text = call('HGET', member and KEYS[2] or KEYS[3], address)
+  local member = call('SISMEMBER', keys[1], address) == 1
+  local text = call('HGET', member and keys[2] or keys[3], address)
   if not text then
     return member and { ends = -1, reason = '' } or nil
   end
@@ -77,14 +79,14 @@ local function make_ban(slot, mark)
     banned[address] = rule
     return false
   end
-  banned[address] = { ends = ends, reason = ARGV[5] }
-  local text = ARGV[6] .. string.format(',"created_ms":%.0f', at)
+  banned[address] = { ends = ends, reason = args[5] }
+  local text = args[6] .. string.format(',"created_ms":%.0f', at)
   if ends >= 0 then
     text = text .. string.format(',"expires_ms":%.0f', ends)
   end
-  call('HSET', KEYS[2], address, text .. '}')
-  call('HDEL', KEYS[3], address)
-  call('SADD', KEYS[1], address)
+  call('HSET', keys[2], address, text .. '}')
+  call('HDEL', keys[3], address)
+  call('SADD', keys[1], address)
   return true
 end
 
@@ -120,7 +122,7 @@ local function is_free(slot, mark)
 end
 
 for i = 1, n do
-  local key, mark, slot = KEYS[3 + i], ARGV[9 + i], has_slots and ARGV[9 + n + i] or ''
+  local key, mark, slot = keys[3 + i], args[9 + i], has_slots and args[9 + n + i] or ''
   -- One command reads the mark and writes it where nothing can refuse the event.
   local before
   if (is_calm and slot ~= '!') or is_free(slot, mark) then
@@ -157,11 +159,11 @@ end
 
 -- Writes the counts that changed: in a calm batch every candidate is one but those with a mark.
 slots, at = 0, first
-for key = 4 + n, #KEYS do
-  local many = tonumber(ARGV[at + 1])
+for key = 4 + n, #keys do
+  local many = tonumber(args[at + 1])
   local fields = {}
   for i = 1, many do
-    local slot, more = slots + i, ARGV[at + 1 + many + i]
+    local slot, more = slots + i, args[at + 1 + many + i]
     local count
     if not is_calm then
       count = changed[slot] and tostring(counts[slot])
@@ -171,13 +173,13 @@ for key = 4 + n, #KEYS do
       count = tostring((counts[slot] or 0) + more - (duplicates[slot] or 0))
     end
     if count then
-      fields[#fields + 1] = ARGV[at + 1 + i]
+      fields[#fields + 1] = args[at + 1 + i]
       fields[#fields + 1] = count
     end
   end
   if #fields > 0 then
-    call('HSET', KEYS[key], unpack(fields))
-    call('PEXPIRE', KEYS[key], ARGV[4])
+    call('HSET', keys[key], unpack(fields))
+    call('PEXPIRE', keys[key], args[4])
   end
   slots = slots + many
   at = at + 1 + 2 * many

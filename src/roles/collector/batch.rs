@@ -44,9 +44,7 @@ fn answered_campaign(gathered: Gathered) -> Result<Accepted, Problem> {
 /// 004: all or nothing.
 pub(super) fn named(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Problem> {
     let text = utf8(Shape::Named, body)?;
-    if let Some(gathered) =
-        gather_plain(terms, Shape::Named, PlainBatch::of_member_events(text))
-    {
+    if let Some(gathered) = gather_plain(terms, Shape::Named, PlainBatch::of_member_events(text)) {
         return answered_named(gathered);
     }
     let items = members(terms, Shape::Named, text)?;
@@ -74,8 +72,7 @@ fn answered_named(gathered: Gathered) -> Result<Accepted, Problem> {
 /// 003: every item by itself, with counts.
 pub(super) fn v1(terms: &Terms<'_>, body: &[u8]) -> Result<Accepted, Problem> {
     let text = utf8(Shape::NamedV1, body)?;
-    if let Some(gathered) =
-        gather_plain(terms, Shape::NamedV1, PlainBatch::of_member_events(text))
+    if let Some(gathered) = gather_plain(terms, Shape::NamedV1, PlainBatch::of_member_events(text))
     {
         return answer::v1_bulk(gathered);
     }
@@ -99,11 +96,7 @@ fn utf8(shape: Shape, body: &[u8]) -> Result<&str, Problem> {
     check_utf8(body).map_err(|error| Problem::refused(shape, &error.into()))
 }
 
-fn members<'b>(
-    terms: &Terms<'_>,
-    shape: Shape,
-    text: &'b str,
-) -> Result<Vec<&'b str>, Problem> {
+fn members<'b>(terms: &Terms<'_>, shape: Shape, text: &'b str) -> Result<Vec<&'b str>, Problem> {
     let refuse = |refused: Refused| Problem::refused(shape, &refused);
     let items = split_member_events(text, terms.max_depth, terms.max_events).map_err(refuse)?;
     if items.len() > terms.max_events {
@@ -128,7 +121,8 @@ fn gather_plain(
     let envelope = terms.envelope(shape);
     let bytes = batch.text().len();
     // Events are seldom smaller than what a record adds to them.
-    let mut gathered = Gathered::new(bytes, bytes / RECORD_OVERHEAD + 1, terms.facts.representation);
+    let mut gathered =
+        Gathered::new(bytes, bytes / RECORD_OVERHEAD + 1, terms.facts.representation);
     let limits = (terms.max_depth, terms.max_events);
     batch.check(shape, limits, &terms.rules, |index, text, checked| match checked {
         Ok(checked) => gathered.push(&envelope, (index, text), checked, terms.facts),

@@ -3,9 +3,9 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::runtime::http::Headers;
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
-use crate::runtime::http::Headers;
 
 /// The value of `Accept-Encoding` in an answer that refuses an encoding.
 pub(super) const ACCEPTED: &str = "gzip, br, deflate, zstd";
@@ -95,7 +95,11 @@ impl Encodings {
     }
 
     /// Undoes them, the last one first.
-    pub(super) fn decode(self, encoded: &[u8], limits: DecodeLimits) -> Result<Vec<u8>, DecodeError> {
+    pub(super) fn decode(
+        self,
+        encoded: &[u8],
+        limits: DecodeLimits,
+    ) -> Result<Vec<u8>, DecodeError> {
         let by_ratio = encoded.len().saturating_mul(limits.max_ratio).max(FREE_BYTES);
         let limit = limits.max_bytes.min(by_ratio);
         let mut body = None;

@@ -1,6 +1,5 @@
 //! One request: where it goes, what its events come to, and what every answer carries.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,9 +15,9 @@ use super::route::{Ingest, Target, target};
 use super::state::{Held, State};
 use crate::model::Durability;
 use crate::runtime::http::{
-    Body, BodyError, Connection, Handler, Headers, Incoming, Limits, Method, Request, Response,
-    RouterHandler, StatusCode, WholeRequest, X_REQUEST_ID, client_request_id, error_response,
-    fresh_request_id, header, read_body,
+    Answering, Body, BodyError, Connection, Handler, Headers, Incoming, Limits, Method, Request,
+    Response, RouterHandler, StatusCode, WholeRequest, X_REQUEST_ID, client_request_id,
+    error_response, fresh_request_id, header, read_body,
 };
 
 const DURABILITY: HeaderName = HeaderName::from_static("evp-durability");
@@ -90,19 +89,19 @@ impl Handler for Service {
         &'h self,
         request: WholeRequest<'_>,
         connection: &'h Connection,
-    ) -> Option<impl Future<Output = Response<Body>> + Send + use<'h>> {
+    ) -> Option<Answering<'h>> {
         let target = target(&Method::POST, request.path);
         let Target::Ingest(route) = target else { return None };
         let client_id = client_request_id(&request.headers);
         let cors = Cors::of(&Method::POST, request.path, &request.headers);
         let judged = self.judge_whole(route, &request, connection);
-        Some(async move {
+        Some(Box::pin(async move {
             let reply = match judged {
                 Ok(judged) => self.publish(judged, connection).await,
                 Err(problem) => Err(problem),
             };
             self.finish(target, client_id, cors, self.replied(route, reply))
-        })
+        }))
     }
 }
 
@@ -235,11 +234,7 @@ impl Service {
     }
 
     /// Makes what was judged durable, and says so.
-    async fn publish(
-        &self,
-        judged: Judged<'_>,
-        connection: &Connection,
-    ) -> Result<Reply, Problem> {
+    async fn publish(&self, judged: Judged<'_>, connection: &Connection) -> Result<Reply, Problem> {
         let state = &self.state;
         let Judged { accepted, bytes, held, started, representation } = judged;
         state.meters.rejected(Reason::Fields, accepted.refused);

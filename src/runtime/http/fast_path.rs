@@ -11,7 +11,7 @@
 //! good. Heads are read by `httparse`, as hyper's are.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use super::connection::{Phase, Registry};
 use super::head::{Head, Headers as _};
 use super::stream::Stream;
-use super::{Body, BodyError, Connection, Handler, Limits};
+use super::{Answering, Body, BodyError, Connection, Handler, Limits};
 
 /// The largest request that is taken whole, its head included.
 const MAX_BYTES: usize = 64 << 10;
@@ -66,9 +66,9 @@ pub(super) enum Ended {
 }
 
 /// What the bytes at hand are.
-enum Found<F> {
+enum Found<'h> {
     /// A request of that many bytes, which is being answered.
-    Whole(usize, F),
+    Whole(usize, Answering<'h>),
     /// The beginning of one of that many bytes.
     Part(usize),
     /// Nothing for us.
@@ -76,9 +76,9 @@ enum Found<F> {
 }
 
 /// What comes next on a connection.
-enum Next<F> {
+enum Next<'h> {
     /// An answer to a request; what follows it was kept.
-    Answer(F),
+    Answer(Answering<'h>),
     /// More of a request of that many bytes is to come; what there is was kept.
     More(usize),
     Left,
@@ -126,7 +126,7 @@ where
         &mut self,
         cx: &mut Context<'_>,
         kept: &mut Vec<u8>,
-    ) -> Poll<io::Result<Next<impl Future<Output = Response<Body>> + use<'c, S, H>>>> {
+    ) -> Poll<io::Result<Next<'c>>> {
         let (handler, connection) = (self.handler, self.connection);
         let max_head = self.limits.max_header_bytes;
         if !kept.is_empty() {
@@ -215,7 +215,7 @@ fn find<'h, H: Handler>(
     handler: &'h H,
     connection: &'h Connection,
     max_head: usize,
-) -> Found<impl Future<Output = Response<Body>> + use<'h, H>> {
+) -> Found<'h> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let Some(head) = Framing::read(bytes, &mut headers) else { return Found::Other };
     let max_body = handler.takes_whole(head.path).unwrap_or(0);
@@ -256,9 +256,9 @@ impl<'r> Framing<'r> {
         let is_ours = version == 1
             && path.bytes().all(is_plain)
             && headers.all("connection").all(keeps)
-            && ["transfer-encoding", "expect", "upgrade"].into_iter().all(|name| {
-                headers.first(name).is_none()
-            });
+            && ["transfer-encoding", "expect", "upgrade"]
+                .into_iter()
+                .all(|name| headers.first(name).is_none());
         let mut lengths = headers.all("content-length");
         let body = lengths.next().and_then(digits)?;
         (is_ours && lengths.next().is_none()).then_some(())?;

@@ -10,6 +10,8 @@ mod answer;
 mod body;
 mod connection;
 mod fast_path;
+#[cfg(test)]
+mod fast_path_tests;
 mod head;
 mod listener;
 mod request_id;
@@ -20,6 +22,7 @@ mod stream;
 mod tests;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +39,9 @@ pub use router::RouterHandler;
 pub use serve::{serve, serve_on_threads};
 
 use crate::settings;
+
+/// An answer on its way. On the heap, so that a connection is small while it waits for a request.
+pub type Answering<'h> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'h>>;
 
 /// Answers requests; cloned once a connection.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -60,9 +66,9 @@ pub trait Handler: Clone + Send + Sync + 'static {
         &'h self,
         request: WholeRequest<'_>,
         connection: &'h Connection,
-    ) -> Option<impl Future<Output = Response<Body>> + Send + use<'h, Self>> {
+    ) -> Option<Answering<'h>> {
         let _ = (request, connection);
-        None::<std::future::Ready<Response<Body>>>
+        None
     }
 }
 

@@ -248,8 +248,7 @@ impl Open {
         H: Handler,
     {
         let (connection, registry) = (&*self.connection, &*self.registry);
-        let mut fast =
-            pin!(FastPath { stream, handler, connection, registry, limits }.run());
+        let mut fast = pin!(FastPath { stream, handler, connection, registry, limits }.run());
         let mut registered = false;
         poll_fn(|cx| {
             if !registered {

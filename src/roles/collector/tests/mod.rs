@@ -2,5 +2,6 @@
 
 mod bad_days;
 mod bad_input;
+mod both_paths;
 mod rig;
 mod routes;
