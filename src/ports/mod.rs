@@ -4,7 +4,8 @@
 //! [`contract`]. No type of a backend's library appears here.
 
 mod clock;
-#[cfg(any(test, feature = "testsuite"))]
+// In every build for development, so that the suite on real servers needs none of its own.
+#[cfg(any(test, debug_assertions, feature = "testsuite"))]
 pub mod contract;
 pub mod crash;
 mod doctor;

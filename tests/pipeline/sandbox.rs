@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evp::backends::memory::{Faults, Faulty, MemoryLog, MemoryObjectStore, MemoryState, store};
-use evp::model::{EventId, Offset, Origin, Outcome, RecordBatchBuilder, Shape, Timestamp, Topic};
+use evp::model::{
+    EventId, Offset, Origin, Outcome, Partition, RecordBatchBuilder, Shape, Timestamp, Topic,
+};
 use evp::pipeline::archive_format::{Footer, Kind, parse_key, read_segment};
 use evp::pipeline::envelope::RequestEnvelope;
 use evp::pipeline::lag;
@@ -160,6 +162,12 @@ impl Sandbox {
     pub async fn lag(&self) -> u64 {
         let lags = lag::lag(&*self.ports.log, &self.settings.readers()).await.unwrap();
         lag::total(&lags)
+    }
+
+    /// Where the processor stands.
+    pub async fn judged(&self) -> Vec<(Partition, Offset)> {
+        let (group, raw) = (&self.settings.groups.processor, &self.settings.topics.raw);
+        self.ports.log.committed(group, raw).await.unwrap()
     }
 
     /// Waits until every group finished everything.

@@ -7,7 +7,7 @@ mod client;
 mod doctor;
 mod failure;
 mod listing;
-#[cfg(any(test, feature = "testsuite"))]
+#[cfg(any(test, debug_assertions, feature = "testsuite"))]
 pub mod stand_in;
 mod store;
 #[cfg(test)]

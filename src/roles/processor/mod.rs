@@ -1,36 +1,33 @@
 //! Judges raw events: passes on, decides, or dead-letters each, and commits after that is durable.
 //!
-//! While one batch's outputs are being synced the next one is judged. A crash between the two is
-//! harmless: what was judged and not published is read again, and its own marks let it pass.
+//! Three batches are under way at once: one whose outputs are being synced, one that the state is
+//! judging, and one that is being read. A crash between is harmless: what was judged and not
+//! published is read again, and its own marks let it pass.
 
+mod judging;
 mod read;
 mod write;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use metrics::Counter;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use judging::{Judged, Judging};
 pub(super) use read::panic_text;
-use read::{Readable, Unreadable};
-use write::{Counts, Outputs};
+use write::Counts;
 
 use super::feed::{Feed, Step, Stop};
 use super::outbox::Outbox;
 use super::suspects::Suspects;
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
-use crate::model::{ConsumedRecord, Offset, Rule};
 use crate::pipeline::client_ip::TrustedProxies;
 use crate::pipeline::reprocessed::Reprocessed;
 use crate::pipeline::rules::RuleSet;
-use crate::ports::{
-    Assignment, Candidate, Fetched, Limits, Ports, Progress, Result as PortResult, Verdict, crash,
-};
+use crate::ports::{Assignment, Fetched, Limits, Ports, Progress, Result as PortResult, crash};
 use crate::runtime::metrics as names;
 use crate::runtime::tasks;
 use crate::settings::Settings;
@@ -38,6 +35,8 @@ use crate::settings::Settings;
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// Wait for more while the last batch's outputs are being synced.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
+/// One being read, one judged, one appended.
+const BATCHES_IN_HAND: usize = 3;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// The role; see the module.
@@ -74,7 +73,7 @@ impl Processor {
         let reads = (settings.groups.processor.clone(), vec![settings.topics.raw.clone()]);
         let feed = Feed::join(Role::Processor, &self.deps, self.voice, reads, stop).await?;
         let Some(feed) = feed else { return Ok(()) };
-        let suspects = Suspects::new(settings.processor.batch_size.saturating_mul(2));
+        let suspects = Suspects::new(settings.processor.batch_size.saturating_mul(BATCHES_IN_HAND));
         let mut running = Running::new(&self.deps, feed, suspects);
         running.work().await?;
         if let Err(error) = running.suspects.end(&*running.ports.state).await {
@@ -105,6 +104,7 @@ struct Running {
     rules_read_at: Option<Instant>,
     swept_at: Instant,
     suspects: Suspects,
+    judging: Option<Judging>,
     in_flight: Option<InFlight>,
     metrics: Metrics,
 }
@@ -128,6 +128,7 @@ impl Running {
             rules_read_at: None,
             swept_at: Instant::now(),
             suspects,
+            judging: None,
             in_flight: None,
             metrics: Metrics::new(),
             settings,
@@ -138,10 +139,9 @@ impl Running {
         let batch_size = self.settings.processor.batch_size.max(1);
         loop {
             if self.feed.stop.is_now() {
-                return self.settle().await.map(|_| ());
+                return self.finish().await.map(|_| ());
             }
-            let is_busy = self.in_flight.is_some() || self.feed.stop.is_asked();
-            let wait = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
+            let wait = self.wait();
             match self.feed.next(batch_size, wait).await? {
                 Step::Records(fetched) => {
                     if !self.mark(&fetched).await? || !self.take_all(fetched).await? {
@@ -149,7 +149,7 @@ impl Running {
                     }
                 }
                 Step::Revoking(gone) | Step::Lost(gone) => {
-                    if !self.settle().await? {
+                    if !self.finish().await? {
                         return Ok(());
                     }
                     if let Err(error) = self.suspects.release(&*self.ports.state, &gone).await {
@@ -157,7 +157,7 @@ impl Running {
                     }
                 }
                 Step::Idle => {
-                    if !self.settle().await? || !self.feed.pass_gaps().await? {
+                    if !self.finish().await? || !self.feed.pass_gaps().await? {
                         return Ok(());
                     }
                     if self.feed.stop.is_asked() {
@@ -166,6 +166,17 @@ impl Running {
                     self.idle().await?;
                 }
             }
+        }
+    }
+
+    /// How long to wait for records: not at all where a batch is judged that could be passed on.
+    fn wait(&self) -> Duration {
+        if self.judging.is_some() {
+            Duration::ZERO
+        } else if self.in_flight.is_some() || self.feed.stop.is_asked() {
+            BUSY_WAIT
+        } else {
+            IDLE_WAIT
         }
     }
 
@@ -192,7 +203,7 @@ impl Running {
                     continue;
                 }
                 // What is on its way must not be taken for what this step does.
-                if !self.settle().await? {
+                if !self.finish().await? {
                     return Ok(false);
                 }
             }
@@ -226,7 +237,8 @@ impl Running {
         }
     }
 
-    /// Judges one step and sends its outputs on their way; `false` when stopped meanwhile.
+    /// Reads one step, passes the one before it on, and has this one judged; `false` when stopped
+    /// meanwhile.
     async fn take(&mut self, step: Vec<Fetched>) -> Result<bool, RoleError> {
         let state = Arc::clone(&self.ports.state);
         let suspects = &self.suspects;
@@ -240,11 +252,30 @@ impl Running {
             }
             _ => None,
         };
-        let Some(ready) = self.judge(step, is_condemned).await? else { return Ok(false) };
+        let (readable, judged) = self.read(step, is_condemned);
+        if !self.pass_on().await? || !self.begin(readable, judged, announced).await? {
+            return Ok(false);
+        }
+        self.sweep().await;
+        // An announced step is finished before anything else begins.
+        let is_announced = self.judging.as_ref().is_some_and(Judging::is_announced);
+        if is_announced { self.finish().await } else { Ok(true) }
+    }
+
+    /// Passes on and commits everything in hand; `false` when stopped before that worked.
+    async fn finish(&mut self) -> Result<bool, RoleError> {
+        Ok(self.pass_on().await? && self.settle().await?)
+    }
+
+    /// Waits for the verdicts on the batch that is judged, and sends its outputs on their way once
+    /// those before them are committed; `false` when stopped meanwhile.
+    async fn pass_on(&mut self) -> Result<bool, RoleError> {
+        let Some(judging) = self.judging.take() else { return Ok(true) };
+        let Some((judged, announced)) = self.conclude(judging).await? else { return Ok(false) };
         if !self.settle().await? {
             return Ok(false);
         }
-        let Judged { outputs, progress, reprocessed } = ready;
+        let Judged { outputs, progress, reprocessed } = judged;
         let counts = outputs.counts;
         let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
         crash::point("processor.publish.before");
@@ -252,11 +283,8 @@ impl Running {
             let result = outbox.append().await;
             (outbox, result)
         });
-        let is_announced = announced.is_some();
         self.in_flight = Some(InFlight { append, progress, counts, reprocessed, announced });
-        self.sweep().await;
-        // An announced step is finished before anything else begins.
-        if is_announced { self.settle().await } else { Ok(true) }
+        Ok(true)
     }
 
     /// Waits for the outputs on their way, then commits; `false` when stopped before both worked.
@@ -292,174 +320,6 @@ impl Running {
             tracing::debug!(error = %error.chain(), "the processor's marker");
         }
         Ok(true)
-    }
-
-    async fn refresh_rules(&mut self) -> Result<bool, RoleError> {
-        let every = self.settings.processor.rules_refresh.0;
-        if self.rules_read_at.is_some_and(|at| at.elapsed() < every) {
-            return Ok(true);
-        }
-        let state = Arc::clone(&self.ports.state);
-        let Some(rules) = self.feed.insist("read the rules", || state.rules()).await? else {
-            return Ok(false);
-        };
-        self.rules = RuleSet::new(rules);
-        self.rules_read_at = Some(Instant::now());
-        Ok(true)
-    }
-
-    async fn judge(
-        &mut self,
-        step: Vec<Fetched>,
-        is_condemned: bool,
-    ) -> Result<Option<Judged>, RoleError> {
-        if !self.refresh_rules().await? {
-            return Ok(None);
-        }
-        let count = step.iter().map(|fetched| fetched.records.len()).sum();
-        let outputs = Outputs::new(&self.settings.topics, self.ports.clock.now(), count);
-        let mut judged = Judged {
-            outputs,
-            progress: Vec::with_capacity(step.len()),
-            reprocessed: Reprocessed::default(),
-        };
-        let mut readable = Vec::with_capacity(count);
-        for Fetched { assignment, records } in step {
-            if let Some(next) = records.last().map(|record| record.offset.next()) {
-                judged.progress.push(Progress { assignment, next });
-            }
-            for record in records {
-                let result =
-                    if is_condemned { Err(crashed(record.offset)) } else { read::read(&record) };
-                match result {
-                    Ok((envelope, event)) => {
-                        if envelope.replay_id.is_some() {
-                            judged.reprocessed.note(&record);
-                        }
-                        readable.push(Readable { record, envelope, event });
-                    }
-                    Err(why) => judged.dead(&record, &why),
-                }
-            }
-        }
-        Ok(self.judge_all(readable, &mut judged).await?.then_some(judged))
-    }
-
-    /// Judges together; where that panics, one by one, to find the event that does it.
-    async fn judge_all(
-        &mut self,
-        readable: Vec<Readable>,
-        judged: &mut Judged,
-    ) -> Result<bool, RoleError> {
-        let candidates: Vec<Candidate> =
-            readable.iter().map(|event| self.candidate(event)).collect();
-        let Some(verdicts) = self.verdicts(&candidates).await? else { return Ok(false) };
-        match verdicts {
-            Ok(verdicts) => {
-                for (event, verdict) in readable.iter().zip(verdicts) {
-                    let ban = judged.outputs.judged(event, verdict);
-                    self.banned(ban, event);
-                }
-            }
-            Err(_) if readable.len() > 1 => {
-                for event in &readable {
-                    // Made anew: one of those before may have made a ban.
-                    match self.verdicts(&[self.candidate(event)]).await? {
-                        None => return Ok(false),
-                        Some(Ok(verdicts)) => {
-                            for verdict in verdicts {
-                                let ban = judged.outputs.judged(event, verdict);
-                                self.banned(ban, event);
-                            }
-                        }
-                        Some(Err(why)) => judged.dead(&event.record, &why),
-                    }
-                }
-            }
-            Err(why) => {
-                for event in &readable {
-                    judged.dead(&event.record, &why);
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    fn candidate(&self, event: &Readable) -> Candidate {
-        read::candidate(&event.event, &self.rules, &self.proxies)
-    }
-
-    /// The state's verdicts; inside, the panic of one of them. `None` when stopped while waiting.
-    async fn verdicts(
-        &mut self,
-        candidates: &[Candidate],
-    ) -> Result<Option<Result<Vec<Verdict>, Unreadable>>, RoleError> {
-        if candidates.is_empty() {
-            return Ok(Some(Ok(Vec::new())));
-        }
-        let state = Arc::clone(&self.ports.state);
-        let limits = self.limits;
-        let judge = || async {
-            match AssertUnwindSafe(state.judge(candidates, &limits)).catch_unwind().await {
-                Ok(verdicts) => verdicts.map(Ok),
-                Err(payload) => {
-                    let reason = panic_text(&*payload);
-                    Ok(Err(Unreadable { error_type: "panic", reason }))
-                }
-            }
-        };
-        let verdicts = self.feed.insist("judge a batch", judge).await?;
-        let away = self.ports.state.degraded();
-        if away.is_some() && verdicts.is_some() {
-            self.metrics.unjudged.increment(candidates.len() as u64);
-        }
-        self.feed.voice.limps(away);
-        Ok(verdicts)
-    }
-
-    fn banned(&mut self, ban: Option<Rule>, event: &Readable) {
-        let Some(rule) = ban else { return };
-        let until = rule.expires_at.map_or_else(|| "lifted".to_owned(), |end| end.to_string());
-        tracing::warn!(
-            address = %rule.target,
-            limit_per_minute = self.limits.per_minute,
-            event_id = event.event.event_id.as_str(),
-            until,
-            "address banned: it crossed the limit"
-        );
-        self.metrics.bans.increment(1);
-        self.rules.insert(rule);
-    }
-}
-
-/// A step's outputs before they are appended.
-struct Judged {
-    outputs: Outputs,
-    progress: Vec<Progress>,
-    reprocessed: Reprocessed,
-}
-
-impl Judged {
-    fn dead(&mut self, record: &ConsumedRecord, why: &Unreadable) {
-        tracing::warn!(
-            topic = %record.topic, partition = record.partition.0, offset = record.offset.0,
-            error_type = why.error_type, reason = why.reason,
-            "raw event dead-lettered"
-        );
-        if super::is_replayed(&record.record) {
-            self.reprocessed.note(record);
-        }
-        self.outputs.dead(record, why);
-    }
-}
-
-fn crashed(offset: Offset) -> Unreadable {
-    Unreadable {
-        error_type: "crash",
-        reason: format!(
-            "the process ended at offset {offset} at {} starts one after another",
-            super::suspects::CONDEMNED_AFTER
-        ),
     }
 }
 

@@ -1,0 +1,237 @@
+//! What the processor does with one batch: reads it, has the state judge it, and writes what the
+//! verdicts ask for.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::Running;
+use super::read::{self, Readable, Unreadable, panic_text};
+use super::write::Outputs;
+use crate::model::{ConsumedRecord, Offset, Rule};
+use crate::pipeline::reprocessed::Reprocessed;
+use crate::pipeline::rules::RuleSet;
+use crate::ports::{
+    Assignment, Candidate, Fetched, Limits, Progress, Result as PortResult, State, Verdict,
+};
+use crate::roles::{Role, RoleError};
+use crate::runtime::tasks;
+
+/// The state's verdicts; inside, the panic of one of them.
+type Verdicts = Result<Vec<Verdict>, Unreadable>;
+
+/// A batch that is read, and the verdicts on it that are on their way.
+pub(super) struct Judging {
+    readable: Vec<Readable>,
+    judged: Judged,
+    /// The partition of an announced step, and how many records it has.
+    announced: Option<(Assignment, usize)>,
+    asked: JoinHandle<PortResult<Verdicts>>,
+}
+
+impl Judging {
+    pub(super) const fn is_announced(&self) -> bool {
+        self.announced.is_some()
+    }
+}
+
+/// A step's outputs before they are appended.
+pub(super) struct Judged {
+    pub(super) outputs: Outputs,
+    pub(super) progress: Vec<Progress>,
+    pub(super) reprocessed: Reprocessed,
+}
+
+impl Judged {
+    fn dead(&mut self, record: &ConsumedRecord, why: &Unreadable) {
+        tracing::warn!(
+            topic = %record.topic, partition = record.partition.0, offset = record.offset.0,
+            error_type = why.error_type, reason = why.reason,
+            "raw event dead-lettered"
+        );
+        if crate::roles::is_replayed(&record.record) {
+            self.reprocessed.note(record);
+        }
+        self.outputs.dead(record, why);
+    }
+}
+
+impl Running {
+    /// The readable records of a step; those that are not are dead letters at once.
+    pub(super) fn read(&self, step: Vec<Fetched>, is_condemned: bool) -> (Vec<Readable>, Judged) {
+        let count = step.iter().map(|fetched| fetched.records.len()).sum();
+        let mut judged = Judged {
+            outputs: Outputs::new(&self.settings.topics, self.ports.clock.now(), count),
+            progress: Vec::with_capacity(step.len()),
+            reprocessed: Reprocessed::default(),
+        };
+        let mut readable = Vec::with_capacity(count);
+        for Fetched { assignment, records } in step {
+            if let Some(next) = records.last().map(|record| record.offset.next()) {
+                judged.progress.push(Progress { assignment, next });
+            }
+            for record in records {
+                let result =
+                    if is_condemned { Err(crashed(record.offset)) } else { read::read(&record) };
+                match result {
+                    Ok((envelope, event)) => {
+                        if envelope.replay_id.is_some() {
+                            judged.reprocessed.note(&record);
+                        }
+                        readable.push(Readable { record, envelope, event });
+                    }
+                    Err(why) => judged.dead(&record, &why),
+                }
+            }
+        }
+        (readable, judged)
+    }
+
+    /// Asks for the verdicts, by the rules as they are after the batch before; `false` when stopped
+    /// meanwhile.
+    pub(super) async fn begin(
+        &mut self,
+        readable: Vec<Readable>,
+        judged: Judged,
+        announced: Option<(Assignment, usize)>,
+    ) -> Result<bool, RoleError> {
+        if !self.refresh_rules().await? {
+            return Ok(false);
+        }
+        let candidates: Vec<Candidate> =
+            readable.iter().map(|event| self.candidate(event)).collect();
+        let (state, limits) = (Arc::clone(&self.ports.state), self.limits);
+        let asked =
+            tasks::spawn(
+                "processor.judge",
+                async move { ask(&*state, &candidates, &limits).await },
+            );
+        self.judging = Some(Judging { readable, judged, announced, asked });
+        Ok(true)
+    }
+
+    /// Waits for the verdicts and writes what they ask for; `None` when stopped while waiting.
+    /// Where judging together panics, one by one, to find the event that does it.
+    pub(super) async fn conclude(
+        &mut self,
+        judging: Judging,
+    ) -> Result<Option<(Judged, Option<(Assignment, usize)>)>, RoleError> {
+        let Judging { readable, mut judged, announced, asked } = judging;
+        let asked = asked
+            .await
+            .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
+        let verdicts = match asked {
+            Ok(verdicts) => self.heard(readable.len(), verdicts),
+            Err(error) => {
+                if !self.feed.pause("judge a batch", error).await? {
+                    return Ok(None);
+                }
+                let candidates: Vec<Candidate> =
+                    readable.iter().map(|event| self.candidate(event)).collect();
+                match self.verdicts(&candidates).await? {
+                    Some(verdicts) => verdicts,
+                    None => return Ok(None),
+                }
+            }
+        };
+        match verdicts {
+            Ok(verdicts) => self.write(&mut judged, &readable, verdicts),
+            Err(why) if readable.len() == 1 => judged.dead(&readable[0].record, &why),
+            Err(_) => {
+                for event in &readable {
+                    // Made anew: one of those before may have made a ban.
+                    match self.verdicts(&[self.candidate(event)]).await? {
+                        None => return Ok(None),
+                        Some(Ok(verdicts)) => {
+                            self.write(&mut judged, std::slice::from_ref(event), verdicts);
+                        }
+                        Some(Err(why)) => judged.dead(&event.record, &why),
+                    }
+                }
+            }
+        }
+        Ok(Some((judged, announced)))
+    }
+
+    fn write(&mut self, judged: &mut Judged, events: &[Readable], verdicts: Vec<Verdict>) {
+        for (event, verdict) in events.iter().zip(verdicts) {
+            let ban = judged.outputs.judged(event, verdict);
+            self.banned(ban, event);
+        }
+    }
+
+    fn candidate(&self, event: &Readable) -> Candidate {
+        read::candidate(&event.event, &self.rules, &self.proxies)
+    }
+
+    /// Asks until there is an answer; `None` when stopped while waiting.
+    async fn verdicts(&mut self, candidates: &[Candidate]) -> Result<Option<Verdicts>, RoleError> {
+        let (state, limits) = (Arc::clone(&self.ports.state), self.limits);
+        let judge = || ask(&*state, candidates, &limits);
+        let verdicts = self.feed.insist("judge a batch", judge).await?;
+        Ok(verdicts.map(|verdicts| self.heard(candidates.len(), verdicts)))
+    }
+
+    /// Says what the state says of itself.
+    fn heard(&mut self, events: usize, verdicts: Verdicts) -> Verdicts {
+        self.feed.voice.works();
+        let away = self.ports.state.degraded();
+        if away.is_some() {
+            self.metrics.unjudged.increment(events as u64);
+        }
+        self.feed.voice.limps(away);
+        verdicts
+    }
+
+    async fn refresh_rules(&mut self) -> Result<bool, RoleError> {
+        let every = self.settings.processor.rules_refresh.0;
+        if self.rules_read_at.is_some_and(|at| at.elapsed() < every) {
+            return Ok(true);
+        }
+        let state = Arc::clone(&self.ports.state);
+        let Some(rules) = self.feed.insist("read the rules", || state.rules()).await? else {
+            return Ok(false);
+        };
+        self.rules = RuleSet::new(rules);
+        self.rules_read_at = Some(Instant::now());
+        Ok(true)
+    }
+
+    fn banned(&mut self, ban: Option<Rule>, event: &Readable) {
+        let Some(rule) = ban else { return };
+        let until = rule.expires_at.map_or_else(|| "lifted".to_owned(), |end| end.to_string());
+        tracing::warn!(
+            address = %rule.target,
+            limit_per_minute = self.limits.per_minute,
+            event_id = event.event.event_id.as_str(),
+            until,
+            "address banned: it crossed the limit"
+        );
+        self.metrics.bans.increment(1);
+        self.rules.insert(rule);
+    }
+}
+
+/// The state's verdicts on a batch.
+async fn ask(state: &dyn State, candidates: &[Candidate], limits: &Limits) -> PortResult<Verdicts> {
+    if candidates.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    match AssertUnwindSafe(state.judge(candidates, limits)).catch_unwind().await {
+        Ok(verdicts) => verdicts.map(Ok),
+        Err(payload) => Ok(Err(Unreadable { error_type: "panic", reason: panic_text(&*payload) })),
+    }
+}
+
+fn crashed(offset: Offset) -> Unreadable {
+    Unreadable {
+        error_type: "crash",
+        reason: format!(
+            "the process ended at offset {offset} at {} starts one after another",
+            crate::roles::suspects::CONDEMNED_AFTER
+        ),
+    }
+}
