@@ -45,14 +45,14 @@ nightly-services:
     EVP_TEST_THREADS=1 EVP_KILLS=20 EVP_OUTAGE_SECS=180 EVP_JOINS=20 EVP_ZOMBIES=3 EVP_FLUSHES=20 \
         bash scripts/test-services faults:: --nocapture
 
-# All benchmarks; they print ratios to floors measured in the same run
+# The speed table beside floors and peers of the same run, about 45 minutes; EVP_BENCH_ONLY=single,log for rows, EVP_BENCH_SHORT=1 for a try
 bench:
-    cargo bench
-
-# The roles on real servers beside a Go collector and plain tools; EVP_BENCH_SHORT=1 for a try
-bench-cluster:
     bash scripts/install-servers
-    cargo bench --bench cluster
+    cargo bench --bench speed
+
+# What parts cost by themselves: the door, marks, the store, the pipeline behind the door
+bench-parts:
+    cargo bench --bench ingest --bench state --bench store --bench pipeline
 
 # Write completions/ and docs/cli.md anew from the binary
 generate:

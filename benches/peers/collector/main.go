@@ -1,4 +1,4 @@
-// Command collector is the peer that the benchmark `cluster` measures evp's collector against: what a
+// Command collector is the peer that the benchmark `speed` measures evp's collector against: what a
 // good Go programmer writes with net/http, encoding/json and franz-go for the same two routes.
 //
 // POST /event and POST /events/batch take the same events by the same rules, answer with the same

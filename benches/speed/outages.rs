@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::bench::Bench;
 use crate::load::{self, Done, Load};
 use crate::process::{Process, pause, wait};
-use crate::report::{grouped, heading};
+use crate::report::{Report, grouped, head};
 use crate::stand::Stand;
 
 /// Events a second.
@@ -42,7 +43,9 @@ impl Roles {
     }
 }
 
-pub fn run(stand: &mut Stand) {
+pub fn run(bench: &mut Bench) -> Report {
+    let steady = bench.scale.outage;
+    let stand = bench.stand_mut();
     stand.evp(&["migrate", "up"]);
     stand.sql("TRUNCATE raw_events, campaign_stats, event_decisions, dead_letters, outcome_counts");
     let roles = Roles {
@@ -53,7 +56,6 @@ pub fn run(stand: &mut Stand) {
     };
     pause(Duration::from_secs(2));
     let idle = roles.resident();
-    let steady = stand.scale.steady;
     let mut judged = 0;
     let beside = |stand: &mut Stand| {
         pause(steady);
@@ -61,7 +63,7 @@ pub fn run(stand: &mut Stand) {
     };
     let (done, under_load) = watched(stand, &roles, (steady, 0), beside);
     let mut accepted = done.events;
-    archive(stand, &roles, &done);
+    let mut details = archive(stand, &roles, &done);
     let outage = stand.scale.outage;
     let mut lines = Vec::new();
     for server in ["Kafka", "Redis", "MinIO", "Postgres"] {
@@ -77,13 +79,13 @@ pub fn run(stand: &mut Stand) {
         accepted += done.events;
         lines.push((server, done, most));
     }
-    let report = Report { done, judged, idle, under_load, lines };
-    report.print(outage);
-    println!("\naccepted {accepted} events, each of which has its row");
+    details.extend(Seen { done, judged, idle, under_load, lines }.lines(outage));
+    details.push(format!("\naccepted {accepted} events, each of which has its row"));
+    Report { details, ..Report::default() }
 }
 
 /// What was seen.
-struct Report {
+struct Seen {
     done: Done,
     judged: u64,
     idle: [f64; 4],
@@ -92,13 +94,13 @@ struct Report {
     lines: Vec<(&'static str, Done, [f64; 4])>,
 }
 
-impl Report {
-    fn print(&self, outage: Duration) {
+impl Seen {
+    fn lines(&self, outage: Duration) -> Vec<String> {
         let Self { done, judged, idle, under_load, lines } = self;
         let per_second = |events: u64| grouped(events as f64 / done.seconds);
-        heading(
+        let mut all = vec![head(
             &format!(
-                "Resident MB, {} events/s asked for, {} accepted and {} judged a second",
+                "\nResident MB, {} events/s asked for, {} accepted and {} judged a second",
                 grouped(RATE),
                 per_second(done.events),
                 per_second(*judged)
@@ -112,18 +114,19 @@ impl Report {
                 "of",
                 "requests refused in it",
             ],
-        );
+        )];
         for (index, name) in NAMES.into_iter().enumerate() {
             let (server, done, most) = &lines[index];
-            println!(
+            all.push(format!(
                 "| {name} | {:.0} | {:.0} | 150 | {:.0} | {server}, {} s | {} |",
                 idle[index],
                 under_load[index],
                 most[index],
                 outage.as_secs(),
                 done.refused
-            );
+            ));
         }
+        all
     }
 }
 
@@ -138,7 +141,7 @@ fn watched(
     let (stop, stopped) = channel::<()>();
     let (address, ledger) = (roles.collector.http.unwrap(), Arc::clone(&stand.ledger));
     thread::scope(|scope| {
-        let load = scope.spawn(move || load::run(address, Load::steady(RATE), length, &ledger));
+        let load = scope.spawn(move || load::run(address, Load::steady(RATE, 20), length, &ledger));
         let memory = scope.spawn(move || {
             let mut most = [0.0_f64; 4];
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -169,15 +172,15 @@ fn drained(stand: &Stand, roles: &Roles, accepted: u64) {
 }
 
 /// What the archive of the steady load cost.
-fn archive(stand: &Stand, roles: &Roles, done: &Done) {
+fn archive(stand: &Stand, roles: &Roles, done: &Done) -> Vec<String> {
     let metric = |name| roles.archiver.metric(name);
     let puts = metric("evp_archiver_objects_total") + metric("evp_archiver_adopted_total");
     let bytes = metric("evp_archiver_bytes_total");
     let events = stand.kafka.count(RAW) as f64;
-    heading(
-        &format!("Archive of {} events at that rate", grouped(events)),
-        &["what", "measured", "goal"],
-    );
-    println!("| PUTs a million events | {:.0} | 50 |", puts * 1e6 / events);
-    println!("| stored bytes / bytes of the events | {:.2} | 0.20 |", bytes / done.bytes as f64);
+    let title = format!("Archive of {} events at that rate", grouped(events));
+    vec![
+        head(&title, &["what", "measured", "goal"]),
+        format!("| PUTs a million events | {:.0} | 50 |", puts * 1e6 / events),
+        format!("| stored bytes / bytes of the events | {:.2} | 0.20 |", bytes / done.bytes as f64),
+    ]
 }

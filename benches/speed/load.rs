@@ -7,20 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// Stands where the number of an event goes.
-const NUMBER: &str = "0000000000000000";
+pub const NUMBER: &str = "0000000000000000";
 /// Stands where the client's address goes: `1aa.1bb.1cc.1dd`.
 const ADDRESS: &str = "100.100.100.100";
 /// What precedes the number in an event.
 pub const BEFORE_NUMBER: &str = "\"event_id\":\"b-";
 /// Different requests of one connection.
 const TEMPLATES: usize = 4;
-/// How long a connection waits after an answer that was no 202, or none.
-const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+/// How long a connection waits after a request without an answer.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// A form of load.
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +31,28 @@ pub struct Load {
     pub batch: usize,
     /// Events a second; without it as fast as answers come.
     pub rate: Option<f64>,
+    /// How long a connection waits after an answer that was no 202.
+    pub after_refusal: Duration,
 }
 
 impl Load {
-    pub const SINGLE: Self = Self { path: "/event", connections: 512, batch: 1, rate: None };
-    pub const BATCH: Self = Self { path: "/events/batch", connections: 32, batch: 100, rate: None };
+    pub const SINGLE: Self = Self {
+        path: "/event",
+        connections: 512,
+        batch: 1,
+        rate: None,
+        after_refusal: AFTER_FAILURE,
+    };
+    pub const BATCH: Self =
+        Self { path: "/events/batch", connections: 32, batch: 100, ..Self::SINGLE };
 
-    /// So many events a second in batches of 20.
-    pub const fn steady(rate: f64) -> Self {
-        Self { path: "/events/batch", connections: 64, batch: 20, rate: Some(rate) }
+    pub const fn over(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// So many events a second in batches.
+    pub const fn steady(rate: f64, batch: usize) -> Self {
+        Self { connections: 64, batch, rate: Some(rate), ..Self::BATCH }
     }
 }
 
@@ -81,15 +95,42 @@ impl Ledger {
     }
 }
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Done {
     /// Events acknowledged.
     pub events: u64,
     /// Requests that were not.
     pub refused: u64,
+    /// Of them, those without an answer.
+    pub failed: u64,
     pub bytes: u64,
     pub seconds: f64,
+    /// From sending to the whole answer, of what was acknowledged.
     pub p99_ms: f64,
+    /// The same of answers that were no 202; `None` where there was none.
+    pub refused_p99_ms: Option<f64>,
+}
+
+impl Done {
+    fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.bytes += other.bytes;
+    }
+}
+
+/// How long answers took in microseconds.
+#[derive(Default)]
+struct Times {
+    acknowledged: Vec<u32>,
+    refused: Vec<u32>,
+}
+
+/// In milliseconds.
+fn p99(times: &mut [u32]) -> Option<f64> {
+    times.sort_unstable();
+    times.get(times.len() * 99 / 100).map(|micros| f64::from(*micros) / 1e3)
 }
 
 /// Runs the load that long, on this thread.
@@ -106,18 +147,16 @@ pub fn run(
         for index in 0..load.connections {
             running.spawn(connection(address, load, index, (start, length), Arc::clone(ledger)));
         }
-        let (mut all, mut times) = (Done::default(), Vec::new());
+        let (mut all, mut times) = (Done::default(), Times::default());
         while let Some(ended) = running.join_next().await {
             let (done, of_it) = ended.map_err(Error::other)?;
-            all.events += done.events;
-            all.refused += done.refused;
-            all.bytes += done.bytes;
-            times.extend(of_it);
+            all.add(&done);
+            times.acknowledged.extend(of_it.acknowledged);
+            times.refused.extend(of_it.refused);
         }
         all.seconds = start.elapsed().as_secs_f64();
-        times.sort_unstable();
-        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
-        all.p99_ms = f64::from(p99) / 1e3;
+        all.p99_ms = p99(&mut times.acknowledged).unwrap_or_default();
+        all.refused_p99_ms = p99(&mut times.refused);
         Ok(all)
     })
 }
@@ -128,11 +167,13 @@ async fn connection(
     index: usize,
     (start, length): (Instant, Duration),
     ledger: Arc<Ledger>,
-) -> (Done, Vec<u32>) {
+) -> (Done, Times) {
+    // Thousands of connections with large requests would take too much memory.
+    let count = if load.connections > 1000 { 1 } else { TEMPLATES };
     let mut templates: Vec<Request> =
-        (0..TEMPLATES).map(|n| Request::new(load, index * TEMPLATES + n)).collect();
+        (0..count).map(|n| Request::new(load, index * count + n)).collect();
     let mut answer = vec![0_u8; 16 << 10];
-    let (mut done, mut times) = (Done::default(), Vec::new());
+    let (mut done, mut times) = (Done::default(), Times::default());
     let mut stream = None;
     let interval = load
         .rate
@@ -149,13 +190,15 @@ async fn connection(
         if start.elapsed() >= length {
             break;
         }
-        let request = &mut templates[turn % TEMPLATES];
+        let request = &mut templates[turn % count];
         let first = ledger.next.fetch_add(load.batch as u64, Relaxed);
         request.number(first);
         let sent = Instant::now();
-        match exchange(&mut stream, address, &request.bytes, &mut answer).await {
+        let answered = exchange(&mut stream, address, &request.bytes, &mut answer).await;
+        let micros = u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX);
+        match answered {
             Ok(true) => {
-                times.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
+                times.acknowledged.push(micros);
                 done.events += load.batch as u64;
                 done.bytes += request.event_bytes;
                 for number in first..first + load.batch as u64 {
@@ -163,13 +206,14 @@ async fn connection(
                 }
             }
             Ok(false) => {
+                times.refused.push(micros);
                 done.refused += 1;
-                tokio::time::sleep(AFTER_REFUSAL).await;
+                tokio::time::sleep(load.after_refusal).await;
             }
             Err(_) => {
-                done.refused += 1;
+                (done.refused, done.failed) = (done.refused + 1, done.failed + 1);
                 stream = None;
-                tokio::time::sleep(AFTER_REFUSAL).await;
+                tokio::time::sleep(AFTER_FAILURE).await;
             }
         }
     }
@@ -222,7 +266,7 @@ impl Request {
 }
 
 /// An event of about 250 bytes; the same seed makes the same one.
-fn event(seed: usize) -> String {
+pub fn event(seed: usize) -> String {
     // Spread without a random generator: a multiplicative hash.
     let spread = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
     let types = ["impression", "impression", "impression", "click", "conversion"];

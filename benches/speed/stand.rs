@@ -1,48 +1,16 @@
 //! The servers, and what every role is told of them.
 
-use std::path::Path;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
+use crate::bench::Scale;
 use crate::kafka::Kafka;
 use crate::load::{self, Done, Ledger, Load};
-use crate::process::{Process, wait};
+use crate::process::{Process, Start, program, wait};
 use crate::servers::{self, Running};
-
-/// Events that one run may number.
-const MOST_EVENTS: usize = 1 << 28;
-
-/// How long and how often.
-#[derive(Debug, Clone, Copy)]
-pub struct Scale {
-    pub rounds: usize,
-    /// Of one load.
-    pub seconds: Duration,
-    /// Events that processor, worker and archiver are given at once.
-    pub backlog: u64,
-    pub steady: Duration,
-    pub outage: Duration,
-}
-
-impl Scale {
-    pub const FULL: Self = Self {
-        rounds: 5,
-        seconds: Duration::from_secs(8),
-        backlog: 400_000,
-        steady: Duration::from_secs(60),
-        outage: Duration::from_secs(60),
-    };
-    pub const SHORT: Self = Self {
-        rounds: 2,
-        seconds: Duration::from_secs(2),
-        backlog: 60_000,
-        steady: Duration::from_secs(6),
-        outage: Duration::from_secs(5),
-    };
-}
 
 /// All servers, started; they end with this value.
 pub struct Stand {
@@ -53,15 +21,17 @@ pub struct Stand {
     pub kafka: Kafka,
     pub ledger: Arc<Ledger>,
     pub scale: Scale,
-    home: TempDir,
+    /// The topic of the backlog and how many events lie in it, once it is filled.
+    backlog: OnceCell<(&'static str, u64)>,
+    /// A topic of all of them judged, once one is.
+    pub judged: OnceCell<String>,
+    home: PathBuf,
 }
 
 impl Stand {
-    pub fn start(scale: Scale) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let of_servers = home.path().join("servers");
-        std::fs::create_dir(&of_servers).unwrap();
-        let_others_in(home.path());
+    pub fn start(scale: Scale, home: PathBuf, ledger: Arc<Ledger>) -> Self {
+        let of_servers = home.join("servers");
+        std::fs::create_dir_all(&of_servers).unwrap();
         let kafka_server = servers::kafka(&of_servers);
         Self {
             kafka: Kafka::new(kafka_server.port),
@@ -69,14 +39,16 @@ impl Stand {
             redis: servers::redis(&of_servers, false),
             postgres: servers::postgres(&of_servers),
             minio: servers::minio(&of_servers),
-            ledger: Arc::new(Ledger::new(MOST_EVENTS)),
+            ledger,
             scale,
+            backlog: OnceCell::new(),
+            judged: OnceCell::new(),
             home,
         }
     }
 
     pub fn home(&self) -> &Path {
-        self.home.path()
+        &self.home
     }
 
     /// What a role is started with; `more` are settings of its own.
@@ -103,12 +75,22 @@ impl Stand {
     }
 
     pub fn role(&self, name: &str, more: &[(&str, &str)]) -> Process {
-        Process::role(name, &["serve", name], self.home(), &self.environment(more))
+        let data_dir = self.home.join("data");
+        Process::start(&Start {
+            name,
+            arguments: &["serve", name],
+            home: &self.home,
+            data_dir: &data_dir,
+            // Each set of roles has a directory of its own in it; a worker brings its retrier.
+            listen: &data_dir.join(name).join("listen.json"),
+            environment: &self.environment(more),
+            cpus: "",
+        })
     }
 
     /// One `evp` command that ends.
     pub fn evp(&self, arguments: &[&str]) {
-        let done = Command::new(env!("CARGO_BIN_EXE_evp"))
+        let done = Command::new(program())
             .args(arguments)
             .env_clear()
             .env("HOME", self.home())
@@ -121,12 +103,20 @@ impl Stand {
     }
 
     pub fn load(&self, server: &Process, load: Load, length: Duration) -> Done {
-        let address = server.http.expect("it takes events");
-        load::run(address, load, length, &self.ledger).unwrap()
+        load::run(server.http(), load, length, &self.ledger).unwrap()
     }
 
-    /// Accepts at least that many events into the raw topic, each from an address of its own.
-    pub fn fill(&self, raw: &str, events: u64) {
+    /// A raw topic of events from ten thousand addresses, and how many they are.
+    pub fn backlog(&self) -> (&'static str, u64) {
+        *self.backlog.get_or_init(|| {
+            let raw = "backlog";
+            self.fill(raw, self.scale.backlog);
+            (raw, self.kafka.count(raw))
+        })
+    }
+
+    /// Accepts at least that many events into the raw topic.
+    fn fill(&self, raw: &str, events: u64) {
         let collector = self.role("collector", &[("EVP__TOPICS__RAW", raw)]);
         let mut accepted = 0;
         while accepted < events {
@@ -164,10 +154,4 @@ impl Stand {
         let all = || self.kafka.count(topic) >= records;
         assert!(wait(Duration::from_secs(120), all), "{topic} does not get {records} records");
     }
-}
-
-/// Postgres runs as another user.
-fn let_others_in(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

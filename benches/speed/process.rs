@@ -20,28 +20,34 @@ pub struct Process {
     admin: Option<SocketAddr>,
 }
 
+/// How a process of evp is started that answers until it is stopped.
+pub struct Start<'a> {
+    /// Of its log file.
+    pub name: &'a str,
+    pub arguments: &'a [&'a str],
+    pub home: &'a Path,
+    pub data_dir: &'a Path,
+    /// Where it writes its addresses.
+    pub listen: &'a Path,
+    pub environment: &'a [(String, String)],
+    /// The processors that it may use, as `taskset -c` takes them; all where there are none.
+    pub cpus: &'a str,
+}
+
 impl Process {
-    /// Starts a role of evp by its command line, and waits until it is ready.
-    pub fn role(
-        name: &str,
-        command_line: &[&str],
-        home: &Path,
-        environment: &[(String, String)],
-    ) -> Self {
-        let data_dir = home.join("data");
-        // Each set of roles has a directory of its own in it; a worker brings its retrier.
-        let set = name;
-        let listen = data_dir.join(set).join("listen.json");
+    /// Starts it and waits until it is ready.
+    pub fn start(start: &Start<'_>) -> Self {
+        let Start { name, home, listen, .. } = *start;
         let log = home.join(format!("{name}.log"));
-        let _gone_already = fs::remove_file(&listen);
-        let child = Command::new(env!("CARGO_BIN_EXE_evp"))
-            .args(command_line)
+        let _gone_already = fs::remove_file(listen);
+        let child = on_cpus(start.cpus, &program())
+            .args(start.arguments)
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(&data_dir)
+            .arg(start.data_dir)
             .env_clear()
             .env("HOME", home)
             .env("PATH", "/usr/bin:/bin")
-            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .envs(start.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(home)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -52,20 +58,15 @@ impl Process {
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let is_ready = wait(Duration::from_secs(60), || {
             assert!(process.child.try_wait().unwrap().is_none(), "{name} ended: {}", said());
-            process.find_addresses(&listen) && process.ask("/readyz").is_some()
+            process.find_addresses(listen) && process.ask("/readyz").is_some()
         });
         assert!(is_ready, "{name} is not ready: {}", said());
         process
     }
 
     /// Starts a server that prints its address in its first line.
-    pub fn peer(program: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub fn peer(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { child, http: Some(line.trim().parse().unwrap()), admin: None }
@@ -77,6 +78,10 @@ impl Process {
         let address = |name: &str| listen[name].as_str().and_then(|text| text.parse().ok());
         (self.http, self.admin) = (address("http"), address("admin"));
         self.admin.is_some()
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.http.expect("it takes events")
     }
 
     fn ask(&self, path: &str) -> Option<String> {
@@ -117,6 +122,47 @@ impl Drop for Process {
         let _ended_already = self.child.kill();
         let _reaped_already = self.child.wait();
     }
+}
+
+/// The program that is measured.
+pub fn program() -> PathBuf {
+    other_program().unwrap_or_else(|| env!("CARGO_BIN_EXE_evp").into())
+}
+
+/// Another build of it, where one is named.
+pub fn other_program() -> Option<PathBuf> {
+    let named = std::env::var_os("EVP_BIN").filter(|name| !name.is_empty())?;
+    Some(Path::new(&named).canonicalize().expect("EVP_BIN is a program"))
+}
+
+/// This bench as another process, whose processor time is its own.
+pub fn child(cpus: &str, arguments: &[&str]) -> Command {
+    let mut command = on_cpus(cpus, &std::env::current_exe().unwrap());
+    command.args(arguments);
+    command
+}
+
+/// What such a child prints at its end.
+pub fn answer_of_child<T: serde::de::DeserializeOwned>(cpus: &str, arguments: &[&str]) -> T {
+    let done = child(cpus, arguments).stderr(Stdio::inherit()).output().unwrap();
+    assert!(done.status.success(), "{} ended badly", arguments[0]);
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+/// `taskset` becomes the program: the process id stays.
+fn on_cpus(cpus: &str, program: &Path) -> Command {
+    if cpus.is_empty() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", cpus]).arg(program);
+    command
+}
+
+/// Processor time of this process so far, to the microsecond.
+pub fn own_cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// The Go collector, built by the ordinary go command.

@@ -1,9 +1,9 @@
-//! What is measured: the floor, and the collector with and without the embedded log.
+//! Servers that stand beside the collector: the floor, a bare hyper handler that reads the body and
+//! answers 202, and the collector on a log that keeps nothing.
 
-use std::io::{Error, Read, Result};
+use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use evp::backends::memory::{MemoryObjectStore, MemoryState, store};
@@ -17,39 +17,23 @@ use evp::runtime::health::Health;
 use evp::runtime::shutdown::CancellationToken;
 use evp::runtime::{tasks, telemetry};
 use evp::settings::Settings;
-use evp::wire::{self, OpenMode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 
-/// Serves until standard input closes.
-pub(crate) fn serve(kind: &str) -> Result<()> {
+/// Says its address in the first line and serves until it is killed.
+pub fn serve(kind: &str) {
     let end = CancellationToken::new();
-    let ended = end.clone();
-    std::thread::spawn(move || {
-        // Whatever ends the input ends the server.
-        let _read = std::io::stdin().read(&mut [0]);
-        ended.cancel();
-    });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match kind {
-            "bare" => bare(end).await,
-            "no-log" => no_log(end).await,
-            "embedded" => embedded(end).await,
-            other => Err(Error::other(format!("{other:?} is no server"))),
-        }
-    })
-}
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    settings
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let served = runtime
+        .block_on(async { if kind == "bare" { bare(end).await } else { no_log(end).await } });
+    served.unwrap();
 }
 
 async fn no_log(end: CancellationToken) -> Result<()> {
-    let settings = Arc::new(settings());
+    let mut settings = Settings::default();
+    settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = Arc::new(settings);
     let clock = Arc::new(SystemClock);
     let rows = store(settings.groups.worker.clone(), clock.clone()).map_err(Error::other)?;
     let ports = Ports {
@@ -61,17 +45,6 @@ async fn no_log(end: CancellationToken) -> Result<()> {
         clock,
     };
     collector(ports, settings, end).await
-}
-
-async fn embedded(end: CancellationToken) -> Result<()> {
-    let directory = tempfile::tempdir_in(".")?;
-    let mut settings = settings();
-    settings.data_dir = directory.path().to_owned();
-    let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
-    let wired = wire::open(&settings, &mode).map_err(Error::other)?;
-    let ended = collector(wired.ports.clone(), Arc::new(settings), end).await;
-    wired.close();
-    ended
 }
 
 async fn collector(ports: Ports, settings: Arc<Settings>, end: CancellationToken) -> Result<()> {

@@ -1,0 +1,113 @@
+//! The processor on a backlog in Kafka, judging through Redis, beside `redis-benchmark` on the same
+//! Redis.
+
+use std::process::Command;
+
+use crate::bench::Bench;
+use crate::follow::{Compared, follow};
+use crate::process::cpu_seconds;
+use crate::report::{Goal, Report, Row, figure};
+use crate::stand::Stand;
+
+/// No address of the backlog comes near it.
+const LIMIT_ON: &str = "1000000";
+const LIMIT_OFF: &str = "0";
+
+pub fn run(bench: &mut Bench) -> Report {
+    let stand = bench.stand();
+    let (mut off, mut on) = (Compared::default(), Compared::default());
+    for round in 0..stand.scale.rounds {
+        for (limit, compared) in [(LIMIT_ON, &mut on), (LIMIT_OFF, &mut off)] {
+            redis_cli(stand, &["FLUSHALL"]);
+            let floor = redis_benchmark(stand);
+            let topic = judge(stand, &format!("{round}-{limit}"), limit, |ours| {
+                compared.add(ours, floor);
+            });
+            // One of them is enough for the worker.
+            let _the_first_stays = stand.judged.set(topic);
+        }
+    }
+    let details = vec![format!(
+        "events a CPU-second of the processor itself, median: {} with the limit, {} without",
+        figure(on.role.median()),
+        figure(off.role.median())
+    )];
+    let against = "`redis-benchmark -P 64` `SET NX EX`";
+    let mut rows = Vec::new();
+    for (name, compared, least, aim) in
+        [("limit on", on, 0.40, 0.50), ("limit off", off, 0.65, 0.78)]
+    {
+        let goal = Goal::AtLeast(least, Some(aim));
+        let Compared { by_clock, by_server, .. } = compared;
+        rows.push(Row::ratio(format!("processor, {name}: events/s"), against, by_clock, goal));
+        let what = format!("processor, {name}: events a CPU-s of Redis");
+        rows.push(Row::ratio(what, against, by_server, goal));
+    }
+    Report {
+        rows,
+        details,
+        note: "\
+Floor: `redis-benchmark -P 64` SET key mark NX EX with keys and marks as long as ours, on the same empty
+Redis, by the clock and by CPU of Redis. On few cores the figure a second is that of broker, processor and
+Redis together, and the floor's that of Redis and its client; the one a CPU-second of Redis is what a
+faster machine would be held up by.",
+        ..Report::default()
+    }
+}
+
+/// A topic of the whole backlog judged, by a processor that nobody measures where there is none yet.
+pub fn judged(stand: &Stand) -> &str {
+    stand.judged.get_or_init(|| judge(stand, "unmeasured", LIMIT_OFF, |_| ()))
+}
+
+/// Judges the backlog on an empty Redis into a topic of its own, which it gives back.
+fn judge(
+    stand: &Stand,
+    name: &str,
+    limit: &str,
+    measured: impl FnOnce(&crate::follow::Run),
+) -> String {
+    let (raw, events) = stand.backlog();
+    redis_cli(stand, &["FLUSHALL"]);
+    let topic = format!("processed-{name}");
+    // A client that asks for a topic before it is there does not find it for a while.
+    stand.kafka.create(&topic);
+    let role = stand.role(
+        "processor",
+        &[
+            ("EVP__TOPICS__RAW", raw),
+            ("EVP__TOPICS__PROCESSED", &topic),
+            ("EVP__GROUPS__PROCESSOR", &format!("processor-{name}")),
+            ("EVP__PROCESSOR__IP_RATE_LIMIT_PER_MIN", limit),
+        ],
+    );
+    let redis = || cpu_seconds(stand.redis.pid());
+    measured(&follow(events, &role, redis, || stand.kafka.count(&topic)));
+    stand.wait_for(&topic, events);
+    role.stop();
+    topic
+}
+
+fn redis_cli(stand: &Stand, command: &[&str]) {
+    let port = stand.redis.port.to_string();
+    let done = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
+    assert!(done.status.success());
+}
+
+/// Commands a second, and a CPU-second of Redis.
+fn redis_benchmark(stand: &Stand) -> (f64, f64) {
+    let mark = "0194d7a6-0000-7000-8000-000000000000mi2x0q3w";
+    let requests = stand.scale.backlog.max(200_000);
+    let before = cpu_seconds(stand.redis.pid());
+    let done = Command::new("redis-benchmark")
+        .args(["-p", &stand.redis.port.to_string(), "-n", &requests.to_string()])
+        .args(["-P", "64", "-r", "1000000000", "--csv"])
+        .args(["SET", "event:id:b-0000__rand_int__", mark, "NX", "EX", "86400"])
+        .output()
+        .unwrap();
+    let cpu = cpu_seconds(stand.redis.pid()) - before;
+    let text = String::from_utf8_lossy(&done.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    let rate = last.split("\",\"").nth(1).and_then(|figure| figure.parse().ok());
+    (rate.unwrap_or_else(|| panic!("redis-benchmark says {text}")), requests as f64 / cpu)
+}
