@@ -20,7 +20,8 @@ impl Rounds {
 
     pub fn median(&self) -> f64 {
         let sorted = self.sorted();
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+        let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+        (sorted[last / 2] + sorted[last.div_ceil(2)]) / 2.0
     }
 
     pub fn least(&self) -> f64 {
