@@ -51,11 +51,14 @@ struct Shared {
     is_closed: AtomicBool,
 }
 
+/// The handles of topics: so few that a list is quicker than a map.
+type Topics = Vec<(Topic, Arc<TopicHandle>)>;
+
 /// One producer; the next one has the next number.
 struct Generation {
     number: u64,
     /// Before the producer, so that they are dropped before it.
-    topics: ArcSwap<Vec<(Topic, Arc<TopicHandle>)>>,
+    topics: ArcSwap<Topics>,
     producer: ThreadedProducer<Reports>,
 }
 
@@ -67,7 +70,7 @@ impl Generation {
     }
 
     /// The topics with this one among them; `None` for a name that is none.
-    fn topics_with(&self, topic: &Topic) -> Option<Guard<Arc<Vec<(Topic, Arc<TopicHandle>)>>>> {
+    fn topics_with(&self, topic: &Topic) -> Option<Guard<Arc<Topics>>> {
         let topics = self.topics.load();
         if handle_of(&topics, topic).is_some() {
             return Some(topics);
@@ -100,10 +103,7 @@ impl Generation {
     }
 }
 
-fn handle_of<'t>(
-    topics: &'t [(Topic, Arc<TopicHandle>)],
-    topic: &Topic,
-) -> Option<&'t TopicHandle> {
+fn handle_of<'t>(topics: &'t Topics, topic: &Topic) -> Option<&'t TopicHandle> {
     topics.iter().find(|(name, _)| name == topic).map(|(_, handle)| &**handle)
 }
 

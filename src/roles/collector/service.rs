@@ -177,7 +177,7 @@ impl Service {
             let mut held = state.hold();
             let take = |bytes| held.grow(bytes);
             let body = read_body(body, connection, limit, http.body_timeout.0, take).await?;
-            self.judge(route, encodings, &facts, &body, held)?
+            self.judge(route, encodings, &facts, (&body, held))?
         };
         self.publish(judged, connection).await
     }
@@ -198,7 +198,7 @@ impl Service {
         if !held.grow(body.len()) {
             return Err(BodyError::Refused.into());
         }
-        self.judge(route, encodings, &facts, body, held)
+        self.judge(route, encodings, &facts, (body, held))
     }
 
     /// Judges the events of a body.
@@ -207,8 +207,7 @@ impl Service {
         route: Ingest,
         encodings: Encodings,
         facts: &Facts<'_>,
-        body: &[u8],
-        mut held: Held<'s>,
+        (body, mut held): (&[u8], Held<'s>),
     ) -> Result<Judged<'s>, Problem> {
         let started = Instant::now();
         let state = &self.state;

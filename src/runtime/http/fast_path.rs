@@ -302,6 +302,7 @@ fn encode(response: Response<Body>, is_last: bool) -> Vec<u8> {
 }
 
 /// The time in the form of HTTP, written once a second and thread.
+#[expect(clippy::disallowed_methods, reason = "hyper's own date header asks no port either")]
 fn with_date(take: impl FnOnce(&[u8])) {
     thread_local! {
         static DATED: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };

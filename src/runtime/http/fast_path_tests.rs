@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -24,7 +24,7 @@ struct Tells;
 
 impl Handler for Tells {
     async fn handle(&self, request: Request<Incoming>, _: Arc<Connection>) -> Response<Body> {
-        let body = request.into_body().collect().await.map(|body| body.to_bytes());
+        let body = request.into_body().collect().await.map(Collected::to_bytes);
         let body = body.unwrap_or_default();
         Response::new(format!("hyper {}", String::from_utf8_lossy(&body)).into())
     }

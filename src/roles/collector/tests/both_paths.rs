@@ -21,6 +21,9 @@ async fn both_ways(rig: &Rig, path: &str, headers: &[(&str, &str)], body: &[u8])
     [whole.answer().await.unwrap(), left.answer().await.unwrap()]
 }
 
+/// A path, headers and a body.
+type Case<'c> = (&'c str, Vec<(&'c str, &'c str)>, Vec<u8>);
+
 #[tokio::test]
 async fn both_paths_give_the_same_answer() {
     let rig = Rig::start().await;
@@ -33,7 +36,7 @@ async fn both_paths_give_the_same_answer() {
         writer.finish().unwrap()
     };
     let id = ("x-request-id", "r-1");
-    let cases: Vec<(&str, Vec<(&str, &str)>, Vec<u8>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("/event", vec![id], campaign.into()),
         ("/event/", vec![id, ("x-forwarded-for", "203.0.113.9, 10.0.0.1")], campaign.into()),
         ("/event", vec![id, ("idempotency-key", "k")], b"{".to_vec()),
