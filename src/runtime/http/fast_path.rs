@@ -133,7 +133,8 @@ where
             let found = find(kept, handler, connection, max_head);
             return Poll::Ready(Ok(match found {
                 Found::Whole(length, answering) => {
-                    kept.drain(..length);
+                    // What is left of a pipeline; a connection that waits keeps no memory.
+                    *kept = kept.split_off(length);
                     Next::Answer(answering)
                 }
                 Found::Part(whole) => Next::More(whole),
@@ -224,11 +225,10 @@ fn find<'h, H: Handler>(
         return Found::Other;
     }
     let Some(body) = bytes.get(head.length..whole) else { return Found::Part(whole) };
-    connection.handling(false);
     let request = WholeRequest { path: head.path, headers: head.headers, body: Ok(body) };
-    handler
-        .handle_whole(request, connection)
-        .map_or(Found::Other, |answering| Found::Whole(whole, answering))
+    let Some(answering) = handler.handle_whole(request, connection) else { return Found::Other };
+    connection.handling(false);
+    Found::Whole(whole, answering)
 }
 
 /// The one form of a request that is ours: a complete head of HTTP/1.1 with `POST`, a plain path and
