@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use evp::ports::crash::{POINTS, SPILL_POINTS};
 
-use super::{Cluster, Roles, flowing, load};
+use super::{Cluster, Roles, flowing};
+use crate::harness::load::Load;
 use crate::harness::server::Server;
 
 /// Small segments, so that a short outage fills some and their removal is seen.
@@ -29,7 +30,8 @@ fn dies(mut server: Server, point: &str) {
 fn a_collector_that_dies_at_any_point_of_its_spill_log_loses_nothing() {
     let mut cluster = Cluster::start_with(SMALL);
     let mut roles = cluster.all();
-    let load = load(&roles, "spill");
+    // Seldom: what the outages of three minutes hold back has to be stored within a minute of the last.
+    let load = Load::paced(&roles["collector"].url, "spill", 4, 60);
     flowing(&load, 10);
     let of_log = |point: &&&str| point.starts_with("log.");
     let (emptying, filling): (Vec<&str>, Vec<&str>) =
