@@ -34,6 +34,10 @@ power CUTS="5":
 services *ARGS:
     bash scripts/test-services {{ARGS}}
 
+# Wrong builds on purpose, each of which some test has to kill (root, servers); NAME… some of them
+mutants *ARGS:
+    scripts/mutants {{ARGS}}
+
 # The long runs: power cuts, random kills and outages in full number
 nightly:
     EVP_POWER_CUTS=100 cargo test --test power -- --nocapture

@@ -1,5 +1,6 @@
 //! The direction of dependencies, as a test: which top-level module may import which, that nothing
-//! is in an import cycle, that only `wire` knows backends, and that every file says what it is for.
+//! is in an import cycle, that only `wire` knows backends, that every file says what it is for, and that
+//! the mutants of `tests/mutants` still have their places.
 
 #![expect(clippy::unwrap_used, reason = "a failing test is the message")]
 
@@ -223,4 +224,34 @@ fn the_checker_sees_what_it_must() {
         ("b".to_owned(), BTreeSet::from(["a".to_owned()])),
     ]);
     assert!(std::panic::catch_unwind(|| assert_acyclic("x", &knot)).is_err());
+}
+
+/// Every wrong build still has its place in the source, and its line in the list.
+#[test]
+fn every_mutant_has_its_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/mutants.md")).unwrap();
+    let mut faults = Vec::new();
+    for entry in fs::read_dir(root.join("tests/mutants")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let list: toml_edit::DocumentMut = fs::read_to_string(&path).unwrap().parse().unwrap();
+        for mutant in list["mutant"].as_array_of_tables().unwrap() {
+            let text_of = |key| mutant.get(key).and_then(toml_edit::Item::as_str);
+            let name = text_of("name").unwrap();
+            if !page.contains(&format!("| `{name}` |")) {
+                faults.push(format!("{name} is not in docs/mutants.md: `just mutants` writes it"));
+            }
+            // One without a place of its own shares that of another.
+            let (Some(file), Some(find)) = (text_of("file"), text_of("find")) else { continue };
+            let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+            let times = text.matches(find).count();
+            if times != 1 {
+                faults.push(format!("{name}: its `find` stands {times} times in {file}, not once"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "tests/mutants and the source differ:\n{}", faults.join("\n"));
 }

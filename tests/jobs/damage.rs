@@ -149,6 +149,16 @@ pub async fn a_moved_outcome_count_is_found(bent: &dyn Bent) {
     assert_eq!(count.detail, "the store counts 5 duplicate and holds 0");
 }
 
+pub async fn books_that_do_not_balance_are_found(bent: &dyn Bent) {
+    let more = "UPDATE outcome_counts SET events = events + 1 WHERE outcome = 'stored'";
+    assert_eq!(bent.sql(more).await, 1);
+    let (_, report) = bent.found().await;
+    let books = of_kind(&report, FindingKind::Books);
+    assert!(books.detail.starts_with("accepted 85 + restored 0 - repeated 0 is not stored 71"));
+    let count = of_kind(&report, FindingKind::OutcomeCount);
+    assert_eq!(count.detail, "the store counts 71 stored and holds 70");
+}
+
 /// The tables allow it, as the residue of changed rules or lost marks: the row counts (rule 5).
 pub async fn a_decision_beside_a_row_is_no_second_outcome(bent: &dyn Bent) {
     let added = "INSERT INTO event_decisions
@@ -257,6 +267,7 @@ macro_rules! every_damage {
         $run!(a_bent_roll_up_is_found);
         $run!(a_removed_decision_is_missing);
         $run!(a_moved_outcome_count_is_found);
+        $run!(books_that_do_not_balance_are_found);
         $run!(a_decision_beside_a_row_is_no_second_outcome);
         $run!(a_shrunken_object_is_damaged);
         $run!(a_flipped_byte_in_an_object_is_damage);

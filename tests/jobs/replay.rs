@@ -1,10 +1,12 @@
 //! Replay brings back what was accepted, once, from this archive or another's.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use evp::backends::memory::{Faults, Faulty};
 use evp::jobs::replay::{Replay, ReplayRequest, ReplayResponse, ReplaySource};
-use evp::model::Outcome;
-use evp::ports::TimeRange;
+use evp::model::{EventId, Outcome};
+use evp::ports::{Kind, TimeRange};
 use evp::roles::archiver::Archiver;
 use evp::roles::processor::Processor;
 use evp::roles::{Ending, Stop};
@@ -182,10 +184,7 @@ async fn reprocessing_judges_by_todays_rules_and_the_books_balance() {
     let mut settings = (*sandbox.context.settings).clone();
     settings.processor.ip_rate_limit_per_min = 0;
     let relaxed = Sandbox {
-        context: evp::jobs::JobContext {
-            settings: std::sync::Arc::new(settings),
-            ..sandbox.context.clone()
-        },
+        context: evp::jobs::JobContext { settings: Arc::new(settings), ..sandbox.context.clone() },
         ..sandbox
     };
     let state = &relaxed.context.ports.state;
@@ -220,23 +219,26 @@ async fn an_interrupted_replay_goes_on_where_it_stopped() {
     use evp::jobs::{Job, JobError, NoProgress};
 
     let from = spread().await;
-    let to = Sandbox::new();
-    let paths = vec![from.directory.path().join("archive")];
-    let asked = ReplayRequest { source: ReplaySource::Files { paths }, ..request("long") };
-    let stopped = CancellationToken::new();
-    stopped.cancel();
-    let end = Replay::run(&to.context, asked, &NoProgress, stopped).await;
-    assert!(matches!(end, Err(JobError::Cancelled(_))), "{end:?}");
-    to.drain().await;
-    let some = to.number("SELECT count(*) FROM raw_events");
-    assert!(some > 0 && some < 70, "{some}");
-    let resumed = ReplayRequest { resume: true, ..request("long") };
-    let answer = replay(&to, resumed.clone()).await;
-    assert_eq!(answer.published, 70);
-    assert_eq!(numbers(&to), numbers(&from));
-    to.assert_clean().await;
-    let ended = to.run::<Replay>(resumed).await;
-    assert!(matches!(ended, Err(JobError::Request(_))), "{ended:?}");
+    // At the end of an object, and inside of the first, which has 30 events.
+    for (rate, published) in [(None, 30), (Some(29), 29)] {
+        let to = Sandbox::new();
+        let paths = vec![from.directory.path().join("archive")];
+        let asked =
+            ReplayRequest { source: ReplaySource::Files { paths }, rate, ..request("long") };
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        let end = Replay::run(&to.context, asked, &NoProgress, stopped).await;
+        assert!(matches!(end, Err(JobError::Cancelled(_))), "{end:?}");
+        to.drain().await;
+        assert_eq!(to.number("SELECT count(*) FROM raw_events"), published);
+        let resumed = ReplayRequest { resume: true, ..request("long") };
+        let answer = replay(&to, resumed.clone()).await;
+        assert_eq!(answer.published, 70);
+        assert_eq!(numbers(&to), numbers(&from));
+        to.assert_clean().await;
+        let ended = to.run::<Replay>(resumed).await;
+        assert!(matches!(ended, Err(JobError::Request(_))), "{ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,6 +256,45 @@ async fn a_replay_goes_on_behind_an_object_that_went_away() {
     std::fs::remove_file(from.files("events").remove(0)).unwrap();
     replay(&to, ReplayRequest { resume: true, ..request("gone") }).await;
     assert_eq!(to.number("SELECT count(*) FROM raw_events"), 70);
+}
+
+/// The same installation with a log that fails on demand.
+fn faulty(sandbox: Sandbox, faults: &Faults) -> Sandbox {
+    let mut context = sandbox.context.clone();
+    context.ports.log = Arc::new(Faulty::new(context.ports.log.clone(), faults));
+    Sandbox { context, ..sandbox }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_whose_publishing_failed_goes_on_before_it() {
+    let from = spread().await;
+    let faults = Faults::new();
+    let to = faulty(Sandbox::new(), &faults);
+    let paths = vec![from.directory.path().join("archive")];
+    let asked = ReplayRequest { source: ReplaySource::Files { paths }, ..request("refused") };
+    faults.fail_on(&EventId::new("e-0000").unwrap(), Kind::Data, 1);
+    assert!(to.run::<Replay>(asked).await.is_err());
+    replay(&to, ReplayRequest { resume: true, ..request("refused") }).await;
+    assert_eq!(numbers(&to), numbers(&from));
+    to.assert_clean().await;
+}
+
+/// Of two acceptances of one event the first is the row, whatever the clock said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_stepped_back_puts_no_later_acceptance_first() {
+    const DAYS: i64 = 3 * 24 * 3_600_000;
+    let from = Sandbox::new();
+    from.pass(DAYS);
+    from.accept(&events(1)).await;
+    from.pass(-DAYS);
+    from.accept(&events(1)).await;
+    let row = "SELECT CAST(strftime('%s', received_at) AS INTEGER) FROM raw_events";
+    assert_eq!(from.number(row), (START + DAYS) / 1000);
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    replay(&to, ReplayRequest { source: ReplaySource::Files { paths }, ..request("days") }).await;
+    assert_eq!(to.number(row), from.number(row));
+    assert_eq!(numbers(&to), numbers(&from));
 }
 
 /// A role's way to the end of what is there, the others standing still.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use evp::model::{EventId, Outcome};
 use evp::ports::Kind;
+use evp::roles::Role;
 use evp::runtime::health::Condition;
 use evp::settings::Settings;
 
@@ -209,4 +210,78 @@ async fn every_port_may_fail_at_every_call() {
         let books = sandbox.assert_promise().await;
         assert_eq!((books.stored, books.duplicate, books.dead_lettered), (390, 10, 0));
     }
+}
+
+/// Each step on an event's way to its retry and to its dead letter meets a log that refuses it once.
+#[tokio::test]
+async fn failed_events_are_sent_on_although_the_log_was_away() {
+    let mut settings = impatient();
+    settings.retry.initial_delay = "1h".parse().unwrap();
+    settings.retry.max_delay = "1h".parse().unwrap();
+    let mut sandbox = Sandbox::memory(settings);
+    let topics = sandbox.settings.topics.clone();
+    let log = sandbox.ports.log.clone();
+    let count = async |topic| log.describe(topic).await.unwrap().partitions[0].high.0;
+    for name in ["dead", "late", "well"] {
+        sandbox.accept(name, "198.51.100.7").await;
+    }
+    let started = sandbox.start_roles(&[Role::Processor]);
+    while count(&topics.processed).await < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    started.stop().await.unwrap();
+
+    sandbox.faults.sink.fail_on(&id("dead"), Kind::Data, u64::MAX);
+    // In the batch, in its half and alone.
+    sandbox.faults.sink.fail_on(&id("late"), Kind::Transient, 3);
+    for name in ["dead", "late"] {
+        sandbox.faults.log.fail_on(&id(name), Kind::Unavailable, 1);
+    }
+    let started = sandbox.start_roles(&[Role::Worker]);
+    let group = &sandbox.settings.groups.worker;
+    while log.committed(group, &topics.processed).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    started.stop().await.unwrap();
+    assert_eq!((count(&topics.retry).await, count(&topics.processed_dlq).await), (1, 1));
+
+    // The longest wait is short now, so that it is due.
+    sandbox.settings = impatient().into();
+    sandbox.faults.sink.clear();
+    sandbox.faults.log.fail_on(&id("late"), Kind::Unavailable, 1);
+    sandbox.run_to_the_end().await;
+    assert!(sandbox.faults.log.failed() >= 3, "nothing was refused");
+    let books = sandbox.assert_promise().await;
+    assert_eq!((books.stored, books.dead_lettered), (2, 1));
+}
+
+/// The archiver's: `archive::positions_are_committed_only_behind_objects`.
+#[tokio::test]
+async fn positions_are_committed_only_behind_their_effects() {
+    let sandbox = Sandbox::memory(small());
+    let (topics, groups) = (sandbox.settings.topics.clone(), sandbox.settings.groups.clone());
+    for (role, faults, group, topic) in [
+        (Role::Processor, &sandbox.faults.log, &groups.processor, &topics.raw),
+        (Role::Worker, &sandbox.faults.sink, &groups.worker, &topics.processed),
+    ] {
+        faults.fail_on(&id("e"), Kind::Unavailable, u64::MAX);
+        let started = sandbox.start_roles(&[role]);
+        if role == Role::Processor {
+            sandbox.accept("e", "198.51.100.7").await;
+        }
+        let committed = async || sandbox.ports.log.committed(group, topic).await.unwrap();
+        // An outage is no refusal, however often it is met.
+        while faults.failed() < 4 && committed().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(committed().await, [], "{role} committed what stands nowhere");
+        faults.clear();
+        while committed().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        started.stop().await.unwrap();
+    }
+    sandbox.run_to_the_end().await;
+    let books = sandbox.assert_promise().await;
+    assert_eq!((books.stored, books.dead_lettered), (1, 0));
 }

@@ -3,6 +3,7 @@
 use evp::model::{HeaderName, Offset, Outcome, RecordBatch, Rule, RuleSource};
 use evp::pipeline::reprocessed;
 use evp::ports::{Polled, Progress};
+use evp::roles::Role;
 
 use crate::sandbox::{Sandbox, small};
 
@@ -159,4 +160,18 @@ async fn a_foreign_record_without_headers_gets_the_origin_of_its_place() {
     sandbox.adopt_accepted(vec![(origin, evp::model::EventId::new("unknown").unwrap())]);
     sandbox.run_to_the_end().await;
     assert_eq!(sandbox.assert_promise().await.stored, 1);
+}
+
+/// Told to end before it has judged anything.
+#[tokio::test]
+async fn a_whole_pipeline_ends_when_all_that_was_accepted_has() {
+    let mut settings = small();
+    settings.http.listen = "127.0.0.1:0".parse().unwrap();
+    let sandbox = Sandbox::memory(settings);
+    for n in 0..1000 {
+        sandbox.accept(&format!("e-{n}"), "198.51.100.7").await;
+    }
+    let roles = [Role::Collector, Role::Processor, Role::Archiver, Role::Worker];
+    sandbox.start_roles(&roles).stop().await.unwrap();
+    assert_eq!(sandbox.assert_promise().await.stored, 1000);
 }

@@ -19,6 +19,7 @@ use std::process::Command;
 use harness::audit::assert_promise;
 use harness::load::{Load, Sent};
 use harness::server::{Server, pause};
+use harness::{evp, said, stdout};
 use rustix::process::Signal;
 
 const QUICK: &[&str] = &[
@@ -64,6 +65,24 @@ fn power_cuts_lose_and_double_nothing() {
         assert!(server.terminate().success());
         println!("cut {cut}: {} acknowledged, none lost or doubled", sent.acknowledged.len());
     }
+}
+
+/// Rules are in no log: one that was confirmed to its operator stands on the disk.
+#[test]
+fn a_rule_outlives_a_power_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let (image, copy) = (home.path().join("base.img"), home.path().join("copy.img"));
+    let disk = Disk::format(&image, &home.path().join("base"));
+    let server = Server::start_with(&disk.data_dir(), QUICK, &[]);
+    let added = evp(&disk.data_dir(), &["blacklist", "add", "203.0.113.9"]);
+    assert!(added.status.success(), "{}", said(&added));
+    server.signal(Signal::STOP);
+    std::fs::copy(&image, &copy).unwrap();
+    server.kill();
+    drop(disk);
+    let disk = Disk::mount(&copy, &home.path().join("copy"));
+    let rules = evp(&disk.data_dir(), &["blacklist", "ls"]);
+    assert!(stdout(&rules).contains("203.0.113.9"), "{}", said(&rules));
 }
 
 /// A mounted loop image; unmounted when dropped.

@@ -147,3 +147,22 @@ async fn what_no_log_can_hold_is_refused_and_other_topics_are_not_spilled() {
     );
     assert_eq!(rig.log.waiting(), 0);
 }
+
+/// The brokers come back and go away under the first batch that is carried.
+#[tokio::test]
+async fn what_could_not_be_carried_over_is_carried_again() {
+    let rig = rig(Spill::default());
+    rig.faults.go_down(Kind::Unavailable);
+    assert_eq!(spilled(&rig.log, &["a", "b"]).await, Durability::Spilled);
+    // The drainer's question and its append.
+    rig.faults.pass_next(1);
+    rig.faults.fail_next(1, Kind::Unavailable);
+    rig.faults.come_up();
+    while rig.log.degraded().is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let at = TopicPartition::new(Topic::new(RAW), Partition(0));
+    let records = rig.primary.read(&at, Offset(0), 1000).await.unwrap();
+    let values: Vec<_> = records.iter().map(|r| r.record.value.clone()).collect();
+    assert_eq!(values, ["a", "b"]);
+}

@@ -152,6 +152,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reservation_is_in_the_file_before_it_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let (run, made_at) = (uuid::Uuid::nil(), Timestamp::default());
+        let head = Head { run, made_at, target: "t".to_owned(), maker: "m".to_owned() };
+        let mut writer = LedgerWriter::create(&path, &head).unwrap();
+        writer.reserve(7).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with("{\"reserve\":{\"first\":0,\"count\":7}}\n"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_added_after_a_write_that_failed() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let file = BufWriter::new(full);

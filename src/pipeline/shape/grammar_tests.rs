@@ -314,8 +314,11 @@ fn the_quick_pass_knows_every_value_of_the_grammar() {
         assert!(quick.is_none() || quick == slow, "{value}");
     }
     for value in NO {
-        let text = format!(r#"[{{"payload":{value}}}]"#);
-        assert_eq!(both_ways(Shape::Typed, &text)[0], None, "{value}");
+        // Padded, since the pass looks at eight bytes at once where there are as many.
+        for end in ["}]", "}         ]"] {
+            let text = format!(r#"[{{"payload":{value}{end}"#);
+            assert_eq!(both_ways(Shape::Typed, &text)[0], None, "{text}");
+        }
     }
 }
 

@@ -101,10 +101,6 @@ impl Collector {
         let watching = tasks::spawn("collector-watch", watch::watch(Arc::clone(&state)));
         let served = serve_on_threads(listeners, service, limits, shutdown).await;
         watching.abort();
-        let drained = tokio::time::timeout(limits.grace, state.background_done()).await;
-        if drained.is_err() {
-            tracing::warn!("events acknowledged in memory were not written within the grace");
-        }
         state.component.not_ready("stopped", state.clock.now());
         served.map_err(|source| RoleError::Bind { address: local_addr, source })
     }

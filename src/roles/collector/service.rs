@@ -103,6 +103,10 @@ impl Handler for Service {
             self.finish(target, client_id, cors, self.replied(route, reply))
         }))
     }
+
+    async fn finished(&self) {
+        self.state.background_done().await;
+    }
 }
 
 /// A request whose events are judged and not durable yet.

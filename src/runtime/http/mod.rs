@@ -70,6 +70,12 @@ pub trait Handler: Clone + Send + Sync + 'static {
         let _ = (request, connection);
         None
     }
+
+    /// Ends when nothing is left of what was begun and answered before it was done. Waited for on a
+    /// thread of its own, whose runtime and tasks end then.
+    fn finished(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Bounds of one listener.

@@ -59,11 +59,19 @@ pub async fn serve_on_threads<H: Handler>(
     for (index, listener) in listeners.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (handler, permits) = (handler.clone(), Arc::clone(&permits));
-        let shutdown = shutdown.clone();
+        let (last, shutdown) = (handler.clone(), shutdown.clone());
         let (ended, end) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name(format!("http-{index}")).spawn(move || {
             let serving = serve_sharing(listener, handler, limits, permits, shutdown);
-            let served = runtime.block_on(serving);
+            let served = runtime.block_on(async {
+                let served = serving.await;
+                if tokio::time::timeout(limits.grace, last.finished()).await.is_err() {
+                    tracing::warn!(
+                        "what was answered before it was done is given up: the grace is over"
+                    );
+                }
+                served
+            });
             // What still blocks in this runtime's pool (a query) must not hold up the end.
             runtime.shutdown_background();
             // The receiver is gone only when the caller gave up waiting.

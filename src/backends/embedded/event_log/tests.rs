@@ -139,6 +139,29 @@ async fn a_segment_goes_only_when_every_configured_group_is_durably_past_it() {
 }
 
 #[tokio::test]
+async fn the_slowest_group_holds_its_segments() {
+    for quick in ["g-1", "g-2"] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path(), &Arc::default(), &Arc::default());
+        let [one, _] = topics();
+        for readers in [&["g-1", "g-2"][..], &[quick]] {
+            for _ in 0..6 {
+                append(&log, &one, &"v".repeat(1500)).await.unwrap();
+            }
+            for reader in readers {
+                pass(&log, reader, &one).await;
+            }
+        }
+        log.maintain().unwrap();
+        assert!(
+            (1..=6).contains(&low(&log, &one)),
+            "{quick} alone has read on: {}",
+            low(&log, &one)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_position_that_is_not_durable_holds_its_segment() {
     let directory = tempfile::tempdir().unwrap();
     let keeper = Arc::new(TestKeeper { is_lazy: true, ..TestKeeper::default() });

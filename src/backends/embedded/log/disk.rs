@@ -22,6 +22,9 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// Writes all bytes at a position and makes them durable, both through this descriptor.
     fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
 
+    /// Makes what others wrote into a file durable.
+    fn sync_file(&self, file: &File) -> io::Result<()>;
+
     /// Makes names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
@@ -63,7 +66,7 @@ impl Disk for SystemDisk {
         while written < bytes.len() {
             let slice = [IoSlice::new(&bytes[written..])];
             let position = at + written as u64;
-            match rustix::io::pwritev2(file, &slice, position, SYNC_FLAGS) {
+            match rustix::io::pwritev2(file, &slice, position, ReadWriteFlags::DSYNC) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => written += count,
                 Err(Errno::INTR) => {}
@@ -76,6 +79,10 @@ impl Disk for SystemDisk {
         Ok(())
     }
 
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
@@ -86,17 +93,10 @@ impl Disk for SystemDisk {
     }
 }
 
-#[cfg(not(evp_mutant = "no_log_sync"))]
-const SYNC_FLAGS: ReadWriteFlags = ReadWriteFlags::DSYNC;
-
-/// The mutant that the power-cut test has to catch: appends are acknowledged unsynced.
-#[cfg(evp_mutant = "no_log_sync")]
-const SYNC_FLAGS: ReadWriteFlags = ReadWriteFlags::empty();
-
 /// For file systems that do not know the flag.
 fn write_then_sync(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)?;
-    if cfg!(evp_mutant = "no_log_sync") { Ok(()) } else { file.sync_data() }
+    file.sync_data()
 }
 
 /// Writes zeros over a range.

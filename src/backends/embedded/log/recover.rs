@@ -75,7 +75,7 @@ pub(super) fn last_segment(shared: &Shared, disk: &dyn Disk) -> io::Result<Recov
         disk::zero(&file, position, tail)?;
     }
     // What a killed process wrote may be in the page cache only; nobody reads it before it is safe.
-    file.sync_all()?;
+    disk.sync_file(&file)?;
     disk.sync_directory(&shared.directory)?;
     segment.publish(position);
     let current = Some(Current { segment, file, position, capacity });

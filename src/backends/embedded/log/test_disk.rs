@@ -1,9 +1,12 @@
-//! A disk for tests: real files, no waiting for them, failures on demand.
+//! A disk for tests: real files, no waiting for them, failures on demand. It takes no write into a
+//! file whose name a power cut could take, nor behind what an earlier process left unsynced.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
@@ -15,12 +18,18 @@ use super::pace::Pace;
 pub(crate) struct TestDisk {
     /// So many of the next writes leave their bytes and fail to sync.
     pub(crate) failing_syncs: AtomicU32,
+    /// Writes that have begun.
+    pub(crate) writes: AtomicU32,
     /// The next write panics.
     pub(crate) is_panicking: AtomicBool,
     /// No new file has room.
     pub(crate) is_full: AtomicBool,
     /// What is said to be free.
     pub(crate) free: AtomicU64,
+    /// Names and inodes as of the last syncs of their directories.
+    names: Mutex<HashSet<(PathBuf, u64)>>,
+    /// Inodes of files that are synced, or were never anybody else's.
+    files: Mutex<HashSet<u64>>,
     held: Mutex<bool>,
     released: Condvar,
 }
@@ -29,9 +38,12 @@ impl Default for TestDisk {
     fn default() -> Self {
         Self {
             failing_syncs: AtomicU32::new(0),
+            writes: AtomicU32::new(0),
             is_panicking: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             free: AtomicU64::new(1 << 40),
+            names: Mutex::default(),
+            files: Mutex::default(),
             held: Mutex::default(),
             released: Condvar::new(),
         }
@@ -44,6 +56,19 @@ impl TestDisk {
         *self.held.lock().unwrap() = held;
         self.released.notify_all();
     }
+
+    fn note_synced(&self, file: &File) {
+        self.files.lock().unwrap().insert(file.metadata().unwrap().ino());
+    }
+
+    /// What is acknowledged in a file is gone with the file's name, or behind a hole in it.
+    fn assert_durable(&self, file: &File) {
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+        let inode = file.metadata().unwrap().ino();
+        assert!(self.files.lock().unwrap().contains(&inode), "{path:?} is not synced");
+        let name = (path, inode);
+        assert!(self.names.lock().unwrap().contains(&name), "{name:?} is not durable");
+    }
 }
 
 impl Disk for TestDisk {
@@ -54,13 +79,16 @@ impl Disk for TestDisk {
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
         file.set_len(bytes)?;
+        self.note_synced(&file);
         Ok(file)
     }
 
     fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
         let held = self.held.lock().unwrap();
         drop(self.released.wait_while(held, |held| *held).unwrap());
         assert!(!self.is_panicking.load(Ordering::SeqCst), "injected panic of the writer");
+        self.assert_durable(file);
         file.write_all_at(bytes, at)?;
         let failing = self.failing_syncs.load(Ordering::SeqCst);
         if failing > 0 {
@@ -70,7 +98,16 @@ impl Disk for TestDisk {
         Ok(())
     }
 
-    fn sync_directory(&self, _path: &Path) -> io::Result<()> {
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        self.note_synced(file);
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(path.canonicalize()?)? {
+            let entry = entry?;
+            self.names.lock().unwrap().insert((entry.path(), entry.ino()));
+        }
         Ok(())
     }
 

@@ -278,12 +278,34 @@ fn a_reader_is_never_left_behind_by_rolls() {
 #[test]
 fn a_closed_log_keeps_what_was_queued_and_takes_no_more() {
     let directory = tempfile::tempdir().unwrap();
-    let log = open(directory.path(), 0, Arc::new(TestDisk::default()));
-    let ticket = log.append(&batch(&["a".to_owned()])).unwrap();
-    log.close();
-    wait(ticket).unwrap();
-    assert_eq!(append(&log, &["b"]).unwrap_err().kind(), Kind::Closed);
-    assert_eq!(values(&log), ["a"]);
+    let disk = Arc::new(TestDisk::default());
+    let log = open(directory.path(), 0, disk.clone());
+    disk.hold(true);
+    let mut tickets = vec![log.append(&batch(&["0".to_owned()])).unwrap()];
+    while disk.writes.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    // Behind the write under way.
+    tickets.push(log.append(&batch(&["1".to_owned()])).unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| log.close());
+        // More of them, until the log is seen to be closed.
+        let refused = loop {
+            match log.append(&batch(&[tickets.len().to_string()])) {
+                Ok(ticket) => tickets.push(ticket),
+                Err(full) if full.kind() == Kind::Full => {}
+                Err(refused) => break refused,
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(refused.kind(), Kind::Closed);
+        disk.hold(false);
+    });
+    let written: Vec<String> = (0..tickets.len()).map(|number| number.to_string()).collect();
+    for ticket in tickets {
+        wait(ticket).unwrap();
+    }
+    assert_eq!(values(&log), written);
 }
 
 #[test]

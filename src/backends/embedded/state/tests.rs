@@ -120,6 +120,24 @@ async fn positions_are_kept_by_group_and_partition() {
 }
 
 #[tokio::test]
+async fn a_position_is_made_durable_once_a_change() {
+    let (_folder, path) = temp();
+    let state = StateDb::open(&path).unwrap();
+    let group = GroupId::new("processor-group");
+    let at = TopicPartition::new("raw-events".into(), Partition(0));
+    let outside = Connection::open(&path).unwrap();
+    let syncs =
+        || -> i64 { outside.query_row("SELECT count FROM syncs", [], |row| row.get(0)).unwrap() };
+    state.durable(&group, &at).unwrap();
+    state.durable(&group, &at).unwrap();
+    assert_eq!(syncs(), 1);
+    state.commit(&group, &[(at.clone(), Offset(5))]).unwrap();
+    state.durable(&group, &at).unwrap();
+    state.durable(&group, &at).unwrap();
+    assert_eq!(syncs(), 2);
+}
+
+#[tokio::test]
 async fn a_failed_judgement_changes_nothing_and_is_repeated() {
     let (_folder, path) = temp();
     let state = StateDb::open(&path).unwrap();

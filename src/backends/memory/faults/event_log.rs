@@ -6,14 +6,16 @@ use async_trait::async_trait;
 
 use super::{Faults, Faulty};
 use crate::model::{
-    ConsumedRecord, GroupId, Offset, Partition, RecordBatch, Topic, TopicPartition,
+    ConsumedRecord, EventId, GroupId, HeaderName, Headers, Offset, Partition, RecordBatch, Topic,
+    TopicPartition,
 };
 use crate::ports::{Appended, Consumer, EventLog, Polled, Progress, Result, TopicInfo};
 
 #[async_trait]
 impl<P: EventLog + ?Sized> EventLog for Faulty<P> {
     async fn append(&self, topic: &Topic, batch: RecordBatch) -> Result<Appended> {
-        self.faults.pass("append", [], self.inner.append(topic, batch)).await
+        let events = events_of(&batch);
+        self.faults.pass("append", &events, self.inner.append(topic, batch)).await
     }
 
     async fn consumer(&self, group: &GroupId, topics: &[Topic]) -> Result<Box<dyn Consumer>> {
@@ -41,6 +43,13 @@ impl<P: EventLog + ?Sized> EventLog for Faulty<P> {
     async fn check(&self) -> Result<()> {
         self.faults.pass("check of log", [], self.inner.check()).await
     }
+}
+
+/// The events that a batch's headers name.
+fn events_of(batch: &RecordBatch) -> Vec<EventId> {
+    let records = batch.iter().flatten();
+    let named = |headers: &Headers| EventId::new(headers.text(&HeaderName::EventId)?).ok();
+    records.filter_map(|record| named(&record.headers)).collect()
 }
 
 #[derive(Debug)]

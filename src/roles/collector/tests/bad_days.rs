@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rig::Rig;
 use crate::ports::Kind;
-use crate::settings::{ByteSize, Span};
+use crate::settings::{ByteSize, DurabilityMode, Span};
 
 const CAMPAIGN: &str = r#"{"event_type":"click","user_id":"u1","campaign_id":"c1"}"#;
 
@@ -183,6 +183,23 @@ async fn the_end_answers_what_is_in_flight_and_then_closes() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(tokio::net::TcpStream::connect(rig.address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_end_writes_what_was_acknowledged_in_memory() {
+    let memory = DurabilityMode::Memory;
+    let mut rig = Rig::with(|settings| settings.collector.durability = memory).await;
+    rig.log.hold();
+    assert_eq!(rig.post("/event", CAMPAIGN).await.status, 202);
+    while rig.log.begun.load(SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    rig.shutdown.cancel();
+    let ended = tokio::time::timeout(Duration::from_millis(300), &mut rig.running).await;
+    assert!(ended.is_err(), "it ended before the event was written");
+    rig.log.release();
+    (&mut rig.running).await.unwrap().unwrap();
+    assert_eq!(rig.log.records().len(), 1);
 }
 
 #[tokio::test]
