@@ -45,10 +45,8 @@ impl Body {
             }
         }
     }
-}
 
-impl Body {
-    /// The bytes, where they are at hand.
+    /// The bytes, where they are at hand; nothing of a stream.
     pub(super) fn at_hand(mut self) -> Bytes {
         match &mut self.0 {
             Inner::Full(bytes) => std::mem::take(bytes),
