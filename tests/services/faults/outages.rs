@@ -30,7 +30,7 @@ fn kafka_stopped_and_killed() {
     let roles = cluster.all();
     let mut sent = Sent::default();
     for (round, signal) in [Signal::TERM, Signal::KILL].into_iter().enumerate() {
-        let load = load(&roles, &format!("kafka-{round}"));
+        let load = gentle(&roles, &format!("kafka-{round}"));
         flowing(&load, 20);
         cluster.kafka.end_with(signal);
         // Stopped for 20 s, as the issue has it; new events go into the spill log meanwhile.

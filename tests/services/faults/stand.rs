@@ -213,11 +213,16 @@ impl Cluster {
                 roles.iter().map(|(name, role)| format!("--- {name}\n{}", role.said())).collect();
             format!("{context}: lag 0; {:?}\n{}", self.lag(), roles.join("\n"))
         };
+        let started = Instant::now();
+        let mut first = None;
         eventually(60, told, || {
             // Each look is a process of its own: not so often that the looking is the load.
             pause(250);
-            self.lag().is_some_and(|lags| lags.values().all(|lag| *lag == 0))
+            let lags = self.lag();
+            first = first.take().or_else(|| lags.clone());
+            lags.is_some_and(|lags| lags.values().all(|lag| *lag == 0))
         });
+        println!("{context}: lag {first:?} worked off in {:.1} s", started.elapsed().as_secs_f64());
     }
 
     /// Waits for lag 0 and holds every promise against what was sent, by the tests' own list and by
