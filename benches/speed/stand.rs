@@ -117,7 +117,9 @@ impl Stand {
 
     /// Accepts at least that many events into the raw topic.
     fn fill(&self, raw: &str, events: u64) {
-        let collector = self.role("collector", &[("EVP__TOPICS__RAW", raw)]);
+        // A slow broker must not make copies here: the records of the topic are the events.
+        let settings = [("EVP__TOPICS__RAW", raw), ("EVP__SPILL__AFTER", "1m")];
+        let collector = self.role("collector", &settings);
         let mut accepted = 0;
         while accepted < events {
             accepted += self.load(&collector, Load::SINGLE, Duration::from_secs(1)).events;

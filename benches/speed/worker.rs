@@ -75,7 +75,11 @@ fn store(stand: &Stand, processed: &str, round: usize) -> Run {
         sum.parse().unwrap_or(0)
     };
     let ours = follow(events, &role, || postgres(stand), stored);
-    assert!(wait(Duration::from_secs(60), || stored() >= events), "not all rows come");
+    assert!(
+        wait(Duration::from_secs(60), || stored() >= events),
+        "not all rows come: {} of {events}",
+        stored()
+    );
     role.stop();
     let counted = stand.sql("SELECT count(*) FROM raw_events");
     assert_eq!(counted, events.to_string(), "one row an event, counted once in the roll-ups");

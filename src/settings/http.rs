@@ -23,6 +23,8 @@ pub struct Http {
     pub write_timeout: Span,
     /// Time an idle keep-alive connection stays open.
     pub idle_timeout: Span,
+    /// Time requests may wait for their turn before the collector refuses some with 503; 0 is off.
+    pub max_queue_delay: Span,
     /// Open connections at once; further ones wait in the kernel's queue.
     pub max_connections: usize,
     /// Bytes of all request headers together.
@@ -50,6 +52,7 @@ impl Default for Http {
             body_timeout: Span::from_secs(30),
             write_timeout: Span::from_secs(30),
             idle_timeout: Span::from_secs(120),
+            max_queue_delay: Span(std::time::Duration::from_millis(200)),
             max_connections: 10_000,
             max_header_bytes: ByteSize(32 << 10),
             max_body_bytes: ByteSize(10 << 20),

@@ -169,7 +169,7 @@ impl Service {
     ) -> Result<Reply, Problem> {
         let judged = {
             let state = &self.state;
-            state.within_rate()?;
+            state.admit(connection)?;
             let (head, body) = request.into_parts();
             let encodings = Encodings::of(&head.headers)?;
             let facts = Facts::of(&head.headers, connection, &state.proxies)?;
@@ -194,7 +194,7 @@ impl Service {
         connection: &Connection,
     ) -> Result<Judged<'_>, Problem> {
         let state = &self.state;
-        state.within_rate()?;
+        state.admit(connection)?;
         let encodings = Encodings::of(&request.headers)?;
         let facts = Facts::of(&request.headers, connection, &state.proxies)?;
         let body = request.body?;

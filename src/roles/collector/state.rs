@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 
 use super::Parts;
 use super::meters::Meters;
-use super::problem::Problem;
+use super::problem::{Problem, Reason};
 use crate::pipeline::client_ip::TrustedProxies;
 use crate::ports::{Clock, EventLog};
 use crate::roles::{Role, RoleError};
 use crate::runtime::health::{Component, Health};
+use crate::runtime::http::Connection;
 use crate::settings::Settings;
 
 /// What all requests share.
@@ -78,8 +79,17 @@ impl State {
         Held::none(&self.in_flight_bytes, self.settings.collector.max_in_flight_bytes.as_usize())
     }
 
+    /// Whether a request is taken at all, before anything of it is read.
+    pub(super) fn admit(&self, connection: &Connection) -> Result<(), Problem> {
+        if connection.is_one_too_many() {
+            let detail = "more requests than can be answered in time";
+            return Err(Problem::unavailable(Reason::Overloaded, "overloaded", detail));
+        }
+        self.within_rate()
+    }
+
     /// Takes a token from the bucket, where there is one.
-    pub(super) fn within_rate(&self) -> Result<(), Problem> {
+    fn within_rate(&self) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter.check().map_err(|until| {
             let wait = until.wait_time_from(self.limiter_clock.now());

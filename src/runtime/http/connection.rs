@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::pressure::Pressure;
 
 /// Milliseconds on a clock that only goes forward; never 0.
 fn now_ms() -> u64 {
@@ -75,10 +76,16 @@ pub struct Connection {
     waker: AtomicWaker,
     /// The janitor's time, read in place of a clock.
     now: Arc<AtomicU64>,
+    /// Its thread's.
+    pressure: Arc<Pressure>,
 }
 
 impl Connection {
-    pub(super) fn new(peer: Option<SocketAddr>, now: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        peer: Option<SocketAddr>,
+        now: Arc<AtomicU64>,
+        pressure: Arc<Pressure>,
+    ) -> Self {
         let address = peer.map(|peer| peer.ip().to_canonical());
         Self {
             peer,
@@ -86,6 +93,7 @@ impl Connection {
             phase: AtomicU8::new(Phase::New as u8),
             since: AtomicU64::new(now_ms()),
             now,
+            pressure,
             blocked: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             expired: AtomicBool::new(false),
@@ -111,6 +119,13 @@ impl Connection {
     #[must_use]
     pub fn peer_text(&self) -> &str {
         &self.peer_text
+    }
+
+    /// Whether the request at hand is to be refused, since more come than this thread can answer in
+    /// time. Asked once a request.
+    #[must_use]
+    pub fn is_one_too_many(&self) -> bool {
+        self.pressure.refuses()
     }
 
     /// Waits for a future at most that long; `None` when the time is over. One at a time.
@@ -265,6 +280,7 @@ pub(super) struct Registry {
     stopping: AtomicBool,
     changed: Notify,
     now: Arc<AtomicU64>,
+    pressure: Arc<Pressure>,
 }
 
 impl Registry {
@@ -288,6 +304,11 @@ impl Registry {
     pub(super) fn clock(&self) -> Arc<AtomicU64> {
         self.tell_time();
         Arc::clone(&self.now)
+    }
+
+    /// What the connections ask before they take a request.
+    pub(super) fn pressure(&self) -> Arc<Pressure> {
+        Arc::clone(&self.pressure)
     }
 
     fn tell_time(&self) -> u64 {

@@ -14,6 +14,7 @@ mod fast_path;
 mod fast_path_tests;
 mod head;
 mod listener;
+mod pressure;
 mod request_id;
 mod router;
 mod serve;
@@ -89,6 +90,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Time without a request on an open connection.
     pub idle_timeout: Duration,
+    /// Time that requests may wait for their turn before a [`Handler`] is told to refuse some
+    /// ([`Connection::is_one_too_many`]); zero is no bound.
+    pub max_queue_delay: Duration,
     /// Open connections at once, over all threads.
     pub max_connections: usize,
     /// Bytes of all headers of a request.
@@ -108,6 +112,7 @@ impl Limits {
             body_timeout: http.body_timeout.0,
             write_timeout: http.write_timeout.0,
             idle_timeout: http.idle_timeout.0,
+            max_queue_delay: http.max_queue_delay.0,
             max_connections: http.max_connections,
             max_header_bytes: http.max_header_bytes.as_usize(),
             max_body_bytes: http.max_body_bytes.as_usize(),

@@ -101,6 +101,7 @@ async fn serve_sharing<H: Handler>(
         let registry = Arc::clone(&registry);
         tasks::spawn("http-janitor", async move { registry.look_after(&limits).await })
     };
+    let watching = tasks::spawn("http-pressure", registry.pressure().watch(limits.max_queue_delay));
     loop {
         let accepting = async {
             // The semaphore is never closed.
@@ -127,6 +128,7 @@ async fn serve_sharing<H: Handler>(
         registry.abort();
     }
     looking_after.abort();
+    watching.abort();
     Ok(())
 }
 
@@ -184,7 +186,8 @@ impl<H: Handler> Server<H> {
             Accepted::Tcp(_, peer) => Some(*peer),
             Accepted::Unix(_) => None,
         };
-        let connection = Arc::new(Connection::new(peer, self.registry.clock()));
+        let connection =
+            Arc::new(Connection::new(peer, self.registry.clock(), self.registry.pressure()));
         let open = Open {
             id: self.next_id,
             connection: Arc::clone(&connection),

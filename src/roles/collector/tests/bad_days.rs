@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::rig::Rig;
 use crate::ports::Kind;
+use crate::runtime::tasks;
 use crate::settings::{ByteSize, DurabilityMode, Span};
 
 const CAMPAIGN: &str = r#"{"event_type":"click","user_id":"u1","campaign_id":"c1"}"#;
@@ -158,6 +159,49 @@ async fn bytes_in_flight_are_bounded_and_given_back() {
         assert_eq!(client.answer().await.unwrap().status, 202);
     }
     assert_eq!(rig.post("/event", CAMPAIGN).await.status, 202);
+}
+
+/// A thread that gets to its requests too late refuses some of them at once, and none any more when
+/// it is in time again.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the thread is to be held up")]
+async fn more_than_can_be_answered_in_time_is_refused_in_part() {
+    let bound = Span(Duration::from_millis(1));
+    let rig = Rig::with(|settings| settings.http.max_queue_delay = bound).await;
+    let busy = tasks::spawn("busy", async {
+        loop {
+            std::thread::sleep(Duration::from_millis(20));
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(rig.connect().await);
+    }
+    let (mut taken, mut refused) = (0, 0);
+    while refused == 0 {
+        for client in &mut clients {
+            client.send("POST", "/event", &[], CAMPAIGN.as_bytes()).await;
+        }
+        for client in &mut clients {
+            let answer = client.answer().await.unwrap();
+            if answer.status == 202 {
+                taken += 1;
+                continue;
+            }
+            refused += 1;
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("overloaded")));
+            assert_eq!(answer.header("retry-after"), Some("5"));
+        }
+    }
+    assert!(taken > 0);
+    busy.abort();
+    let mut in_a_row = 0;
+    while in_a_row < 200 {
+        let answer = rig.post("/event", CAMPAIGN).await;
+        in_a_row = if answer.status == 202 { in_a_row + 1 } else { 0 };
+    }
+    assert!(rig.log.records().len() >= taken + in_a_row);
 }
 
 #[tokio::test]
