@@ -79,7 +79,7 @@ impl State {
         Held::none(&self.in_flight_bytes, self.settings.collector.max_in_flight_bytes.as_usize())
     }
 
-    /// Whether a request is taken at all, before anything of it is read.
+    /// Whether a request is taken at all, before anything of it is judged.
     pub(super) fn admit(&self, connection: &Connection) -> Result<(), Problem> {
         if connection.is_one_too_many() {
             let detail = "more requests than can be answered in time";
