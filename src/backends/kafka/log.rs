@@ -214,8 +214,7 @@ impl EventLog for KafkaLog {
         let identity = self.look(topic).await?;
         let (inner, group, topic) = (Arc::clone(&self.inner), group.clone(), topic.clone());
         blocking(move || {
-            let limit = inner.settings.request_timeout.0;
-            let found = inner.meta.positions(&group, &[(topic, identity.id)], limit)?;
+            let found = inner.meta.positions(&group, &topic, identity)?;
             let mut positions: Vec<_> =
                 found.into_iter().map(|(at, offset)| (at.partition, offset)).collect();
             positions.sort_unstable();

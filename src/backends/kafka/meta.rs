@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{ClientConfig, ClientContext};
 
-use super::native::{self, Position};
+use super::native::{self, NativeHandle, Position};
 use super::producer::log_line;
 use super::{config, errors};
 use crate::model::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
@@ -62,9 +62,15 @@ pub(super) struct Identity {
     pub(super) partitions: i32,
 }
 
+type Client = BaseConsumer<Quiet>;
+
 /// Asks brokers.
 pub(super) struct Meta {
-    client: BaseConsumer<Quiet>,
+    config: ClientConfig,
+    /// Of no group: it asks nothing that only a coordinator could tell.
+    client: Client,
+    /// By group, one that looks up its coordinator and never joins.
+    groups: Mutex<HashMap<GroupId, Arc<Client>>>,
     timeout: Duration,
     /// Identities as last heard, for when nobody answers.
     heard: Mutex<HashMap<Topic, Identity>>,
@@ -79,45 +85,35 @@ impl fmt::Debug for Meta {
 impl Meta {
     /// A client of its own; connects at its first call.
     pub(super) fn new(settings: &Kafka) -> Result<Self> {
-        let mut config = config::asking(settings);
-        // Never joined. Where a coordinator says that it is none (it has just been chosen, or moved),
-        // librdkafka asks its own group's state for another one, and a client without a group has
-        // none: the process would end by SIGSEGV.
-        config.set("group.id", format!("{}-asking", settings.client_id));
-        let client = BaseConsumer::from_config_and_context(&config, Quiet::default())
-            .map_err(|error| errors::wrapped("cannot start a client", error))?;
-        let timeout = settings.request_timeout.0;
-        Ok(Self { client, timeout, heard: Mutex::default() })
+        let config = config::asking(settings);
+        Ok(Self {
+            client: started(&config)?,
+            config,
+            groups: Mutex::default(),
+            timeout: settings.request_timeout.0,
+            heard: Mutex::default(),
+        })
     }
 
-    fn serve(&self) {
-        for _ in 0..SERVED {
-            if self.client.poll(Duration::ZERO).is_none() {
-                return;
-            }
+    /// The client that asks for a group.
+    fn of_group(&self, group: &GroupId) -> Result<Arc<Client>> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = groups.get(group) {
+            return Ok(Arc::clone(client));
         }
-    }
-
-    /// A failure with what was heard of its cause.
-    fn failed(&self, what: &str, code: Code) -> Error {
-        // A poll that served a log line says nothing, like one that served nothing: all are made.
-        for _ in 0..SERVED {
-            drop(self.client.poll(Duration::ZERO));
-        }
-        match self.client.context().why() {
-            Some(why) if errors::kind(code) == Kind::Unavailable => {
-                errors::error(format!("{what}: {why}"), code)
-            }
-            _ => errors::error(what, code),
-        }
+        let mut config = self.config.clone();
+        config.set("group.id", group.as_str());
+        let client = Arc::new(started(&config)?);
+        groups.insert(group.clone(), Arc::clone(&client));
+        Ok(client)
     }
 
     /// The identities of these topics, in order.
     pub(super) fn identities(&self, topics: &[Topic], limit: Duration) -> Result<Vec<Identity>> {
-        self.serve();
+        serve(&self.client);
         let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
         let described = native::describe(self.client.client(), &names, limit.min(self.timeout))
-            .map_err(|code| self.failed("cannot ask about topics", code))?;
+            .map_err(|code| failed(&self.client, "cannot ask about topics", code))?;
         self.client.context().heard(None);
         let mut identities = Vec::with_capacity(topics.len());
         for topic in topics {
@@ -172,7 +168,7 @@ impl Meta {
     pub(super) fn brokers(&self) -> Result<usize> {
         let found = self.client.fetch_metadata(None, self.timeout);
         let found = found.map_err(|error| match error.rdkafka_error_code() {
-            Some(code) => self.failed("cannot count the brokers", code),
+            Some(code) => failed(&self.client, "cannot count the brokers", code),
             None => errors::wrapped("cannot count the brokers", error),
         })?;
         Ok(found.brokers().len())
@@ -190,39 +186,84 @@ impl Meta {
         Ok(fewest.and_then(|count| i32::try_from(count).ok()))
     }
 
-    /// A group's committed offsets on these topics. An offset that was committed for an earlier
-    /// topic of the same name is none.
+    /// A group's committed offsets on a topic.
     pub(super) fn positions(
         &self,
         group: &GroupId,
-        topics: &[(Topic, TopicId)],
-        limit: Duration,
+        topic: &Topic,
+        identity: Identity,
     ) -> Result<HashMap<TopicPartition, Offset>> {
-        self.serve();
-        let found =
-            native::positions(self.client.client(), group.as_str(), limit.min(self.timeout));
-        let positions = match found {
-            Ok(positions) => positions,
-            Err(Code::GroupIdNotFound) => Vec::new(),
-            Err(code) => {
-                return Err(self.failed(&format!("cannot read positions of group {group}"), code));
-            }
-        };
-        let of_topics = positions.into_iter().filter_map(|position| {
-            let (topic, id) = topics.iter().find(|(topic, _)| topic.as_str() == position.topic)?;
-            let offset = is_of(&position, *id).then_some(Offset(position.offset))?;
-            Some((TopicPartition::new(topic.clone(), Partition(position.partition)), offset))
-        });
-        Ok(of_topics.collect())
+        let client = self.of_group(group)?;
+        serve(&client);
+        let of_topic = |partition| TopicPartition::new(topic.clone(), Partition(partition));
+        let places: Vec<_> = (0..identity.partitions).map(of_topic).collect();
+        committed(client.client(), &places, &[(topic.clone(), identity.id)], self.timeout)
+            .map_err(|code| failed(&client, &cannot_read(group), code))
     }
 
     /// `Ok` when a broker answers within that time.
     pub(super) fn ping(&self, limit: Duration) -> Result<()> {
-        self.serve();
+        serve(&self.client);
         native::answering(self.client.client(), limit)
             .map(|_| ())
-            .map_err(|code| self.failed("no broker answers", code))
+            .map_err(|code| failed(&self.client, "no broker answers", code))
     }
+}
+
+fn started(config: &ClientConfig) -> Result<Client> {
+    BaseConsumer::from_config_and_context(config, Quiet::default())
+        .map_err(|error| errors::wrapped("cannot start a client", error))
+}
+
+fn serve(client: &Client) {
+    for _ in 0..SERVED {
+        if client.poll(Duration::ZERO).is_none() {
+            return;
+        }
+    }
+}
+
+/// A failure with what was heard of its cause.
+fn failed(client: &Client, what: &str, code: Code) -> Error {
+    // A poll that served a log line says nothing, like one that served nothing: all are made.
+    for _ in 0..SERVED {
+        drop(client.poll(Duration::ZERO));
+    }
+    match client.context().why() {
+        Some(why) if errors::kind(code) == Kind::Unavailable => {
+            errors::error(format!("{what}: {why}"), code)
+        }
+        _ => errors::error(what, code),
+    }
+}
+
+/// What failed where positions are not told.
+pub(super) fn cannot_read(group: &GroupId) -> String {
+    format!("cannot read positions of group {group}")
+}
+
+/// What the client's group has committed on these partitions of these topics. An offset that was
+/// committed for an earlier topic of the same name is none.
+///
+/// The client's own group, and not any group by its name: for those librdkafka 2.12 keeps a second
+/// memory of coordinators and waits for one that brokers did not name for a while, as after a
+/// restart, for good (its issue 5511); a question whose time was over before its coordinator is
+/// there again ends the process by an assertion.
+///
+/// # Errors
+/// The coordinator's or the client's code.
+pub(super) fn committed(
+    client: &impl NativeHandle,
+    places: &[TopicPartition],
+    topics: &[(Topic, TopicId)],
+    limit: Duration,
+) -> std::result::Result<HashMap<TopicPartition, Offset>, Code> {
+    let positions = native::positions(client, places, limit)?;
+    let of_topics = places.iter().zip(positions).filter_map(|(at, position)| {
+        let (_, id) = topics.iter().find(|(topic, _)| *topic == at.topic)?;
+        is_of(&position, *id).then(|| (at.clone(), Offset(position.offset)))
+    });
+    Ok(of_topics.collect())
 }
 
 /// Whether a position was committed for that incarnation of its topic. What others commit names
@@ -242,12 +283,8 @@ mod tests {
     #[test]
     fn a_position_of_an_earlier_topic_of_that_name_is_none() {
         let (old, new) = (TopicId::mint(), TopicId::mint());
-        let position = |offset, metadata: &str| Position {
-            topic: "t".to_owned(),
-            partition: 0,
-            offset,
-            metadata: metadata.as_bytes().to_vec(),
-        };
+        let position =
+            |offset, metadata: &str| Position { offset, metadata: metadata.as_bytes().to_vec() };
         assert!(is_of(&position(7, &new.to_string()), new));
         assert!(!is_of(&position(7, &old.to_string()), new));
         assert!(is_of(&position(7, ""), new), "what another tool committed");

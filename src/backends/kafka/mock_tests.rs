@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use rdkafka::ClientConfig;
+use rdkafka::mocking::{MockCluster, MockCoordinator};
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{KafkaLog, KafkaLogOptions};
+use super::{KafkaLog, KafkaLogOptions, native};
 use crate::model::{Durability, GroupId, Headers, Record, RecordBatch, Timestamp, Topic};
 use crate::ports::{Consumer, EventLog, Kind, Polled};
 use crate::settings::{Kafka, Span};
@@ -24,7 +25,11 @@ fn cluster() -> Cluster {
 }
 
 fn open(cluster: &Cluster, change: impl FnOnce(&mut Kafka)) -> Arc<KafkaLog> {
-    let mut settings = Kafka { brokers: vec![cluster.bootstrap_servers()], ..Kafka::default() };
+    open_at(cluster.bootstrap_servers(), change)
+}
+
+fn open_at(brokers: String, change: impl FnOnce(&mut Kafka)) -> Arc<KafkaLog> {
+    let mut settings = Kafka { brokers: vec![brokers], ..Kafka::default() };
     change(&mut settings);
     let topics = vec![Topic::new(TOPIC)];
     Arc::new(KafkaLog::open(KafkaLogOptions { settings, topics }).unwrap())
@@ -149,4 +154,26 @@ async fn a_dropped_append_arrives_all_the_same() {
     let mut consumer =
         log.consumer(&GroupId::new("g"), std::slice::from_ref(&topic)).await.unwrap();
     assert_eq!(read(consumer.as_mut(), 3).await, 3);
+}
+
+/// As after a restart, in which brokers do not name the coordinator for a while. librdkafka's
+/// questions about any group wait for the one that it remembers (its issue 5511), for good; those of
+/// a group's own client look for another.
+#[tokio::test]
+async fn another_coordinator_is_found_when_one_is_no_longer_named() {
+    let owner: BaseProducer =
+        ClientConfig::new().set("test.mock.num.brokers", "2").create().unwrap();
+    let cluster = owner.client().mock_cluster().unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    cluster.partition_leader(TOPIC, 0, Some(2)).unwrap();
+    let coordinator = || MockCoordinator::Group("g".to_owned());
+    cluster.coordinator(coordinator(), 1).unwrap();
+    let log = open_at(cluster.bootstrap_servers(), |_| {});
+    let (group, topic) = (GroupId::new("g"), Topic::new(TOPIC));
+    log.committed(&group, &topic).await.unwrap();
+    native::remove_mock_broker(owner.client(), 1);
+    cluster.coordinator(coordinator(), 2).unwrap();
+    // The client hears of it.
+    log.describe(&topic).await.unwrap();
+    log.committed(&group, &topic).await.unwrap();
 }

@@ -12,7 +12,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::super::producer::log_line;
-use super::{Membership, MembershipOptions, Part, Revoking, WAIT, places};
+use super::super::{errors, meta};
+use super::{Member, Membership, MembershipOptions, Part, Revoking, WAIT, places};
 use crate::model::{Offset, Topic, TopicId, TopicPartition};
 use crate::ports::{Assignment, Polled};
 
@@ -44,7 +45,7 @@ impl ConsumerContext for Rebalances {
         self.membership.epoch.fetch_add(1, Ordering::AcqRel);
         let cooperates = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let starts = self.membership.starts(list, || client.assignment_lost());
+            let starts = self.membership.starts(client, list);
             // Where it is not known from where to read, nothing is read.
             let none = TopicPartitionList::new();
             let list = if starts.is_some() { &*list } else { &none };
@@ -77,10 +78,10 @@ struct Start {
 }
 
 impl Membership {
-    /// Identities of the topics and the group's positions in them, asked until they are told; `None`
-    /// where that takes too long. Nothing stands in for them: positions that librdkafka would look
-    /// up by name may be those of an earlier topic.
-    fn positions(&self, is_lost: impl Fn() -> bool) -> Option<(Ids, Positions)> {
+    /// Identities of the topics and the group's positions in these partitions, asked until they are
+    /// told; `None` where that takes too long. Nothing stands in for them: positions that librdkafka
+    /// would look up by name may be those of an earlier topic.
+    fn positions(&self, client: &Member, places: &[TopicPartition]) -> Option<(Ids, Positions)> {
         let MembershipOptions { group, topics, meta, .. } = &self.options;
         let limit = self.options.settings.request_timeout.0;
         let until = Instant::now() + START;
@@ -88,7 +89,8 @@ impl Membership {
             let asked = meta.identities(topics, limit).and_then(|identities| {
                 let ids: Ids =
                     topics.iter().cloned().zip(identities.iter().map(|found| found.id)).collect();
-                let positions = meta.positions(group, &ids, limit)?;
+                let positions = meta::committed(client.client(), places, &ids, limit)
+                    .map_err(|code| errors::error(meta::cannot_read(group), code))?;
                 Ok((ids, positions))
             });
             let error = match asked {
@@ -99,7 +101,7 @@ impl Membership {
             let mut state = self.lock();
             state.down = Some(error.chain());
             self.news.notify_one();
-            if state.is_closing || is_lost() || Instant::now() >= until {
+            if state.is_closing || client.assignment_lost() || Instant::now() >= until {
                 return None;
             }
             drop(self.room.wait_timeout(state, WAIT));
@@ -107,15 +109,10 @@ impl Membership {
     }
 
     /// Where the partitions of a new assignment begin; the list is told so too.
-    fn starts(
-        &self,
-        list: &mut TopicPartitionList,
-        is_lost: impl Fn() -> bool,
-    ) -> Option<Vec<Start>> {
-        let topics = &self.options.topics;
-        let (ids, committed) = self.positions(is_lost)?;
+    fn starts(&self, client: &Member, list: &mut TopicPartitionList) -> Option<Vec<Start>> {
+        let assigned: Vec<TopicPartition> = places(list, &self.options.topics).collect();
+        let (ids, committed) = self.positions(client, &assigned)?;
         let mut starts = Vec::new();
-        let assigned: Vec<TopicPartition> = places(list, topics).collect();
         for at in assigned {
             let Some((_, topic_id)) = ids.iter().find(|(topic, _)| *topic == at.topic) else {
                 continue;

@@ -23,7 +23,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::packed;
-use crate::model::{HeaderName, Headers, TopicId};
+use crate::model::{HeaderName, Headers, TopicId, TopicPartition};
 
 pub(super) use produce::{Share, Shares, TopicHandle, produce};
 
@@ -65,8 +65,7 @@ pub(super) struct Described {
 /// A group's committed offset with what was committed beside it.
 #[derive(Debug, Clone)]
 pub(super) struct Position {
-    pub(super) topic: String,
-    pub(super) partition: i32,
+    /// Negative where nothing was committed.
     pub(super) offset: i64,
     pub(super) metadata: Vec<u8>,
 }
@@ -136,7 +135,7 @@ pub(super) fn describe(
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
     let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    let event = ask(client.handle(), op, Some(broker), timeout, |options, queue| {
+    let event = ask(client.handle(), op, broker, timeout, |options, queue| {
         // SAFETY: all four are alive; the call copies the names and keeps nothing of ours but the
         // queue, on which `ask` waits.
         unsafe {
@@ -170,70 +169,48 @@ pub(super) fn describe(
     Ok(described)
 }
 
-/// A group's committed offsets on all its partitions. Blocks up to `timeout`.
+/// What the client's own group has committed on these partitions, in their order. Blocks up to
+/// `timeout`. The wrapper's own reading panics where the text beside an offset is no UTF-8.
 ///
 /// # Errors
 /// The coordinator's or the client's code.
 pub(super) fn positions(
     client: &impl NativeHandle,
-    group: &str,
+    places: &[TopicPartition],
     timeout: Duration,
 ) -> Result<Vec<Position>, RDKafkaErrorCode> {
-    let group = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
-    // SAFETY: the name is a C string, copied by the call; no list of partitions means all.
-    let request = unsafe {
+    let length = i32::try_from(places.len()).unwrap_or(i32::MAX);
+    // SAFETY: the list is ours alone; its length is a hint.
+    let list = unsafe {
         Owned::new(
-            rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null()),
-            rd::rd_kafka_ListConsumerGroupOffsets_destroy,
+            rd::rd_kafka_topic_partition_list_new(length),
+            rd::rd_kafka_topic_partition_list_destroy,
         )
     }
     .ok_or(RDKafkaErrorCode::Fail)?;
-    let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-    let event = ask(client.handle(), op, None, timeout, |options, queue| {
-        let mut requests = [request.pointer];
-        // SAFETY: one request, as is said; the call copies it and keeps nothing of ours but the
-        // queue, on which `ask` waits.
+    for at in places {
+        let topic = CString::new(at.topic.as_str());
+        let topic = topic.map_err(|_| RDKafkaErrorCode::InvalidArgument)?;
+        // SAFETY: the list lives, the name is a C string that the call copies.
         unsafe {
-            rd::rd_kafka_ListConsumerGroupOffsets(
-                client.handle(),
-                requests.as_mut_ptr(),
-                1,
-                options,
-                queue,
-            );
+            rd::rd_kafka_topic_partition_list_add(list.pointer, topic.as_ptr(), at.partition.0);
         }
-    })?;
-    let mut positions = Vec::new();
-    // SAFETY: as in `describe`: everything read belongs to the event, which lives to the end of this
-    // function; the list's own count bounds its elements.
+    }
+    let mut positions = Vec::with_capacity(places.len());
+    // SAFETY: the handle is that of a living client. The call fills the list in place, keeps nothing
+    // of it and leaves the order; its own count bounds its elements, copied out while it lives.
     unsafe {
-        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event.pointer);
-        if result.is_null() {
-            return Err(RDKafkaErrorCode::InvalidType);
+        let code = rd::rd_kafka_committed(client.handle(), list.pointer, millis(timeout));
+        if let Some(code) = failure(code) {
+            return Err(code);
         }
-        let mut count = 0;
-        let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
-        for &group in array(groups, count) {
-            let error = rd::rd_kafka_group_result_error(group);
-            if let Some(code) = failure(rd::rd_kafka_error_code(error)) {
+        let count = usize::try_from((*list.pointer).cnt).unwrap_or(0);
+        for element in array((*list.pointer).elems, count) {
+            if let Some(code) = failure(element.err) {
                 return Err(code);
             }
-            let list = rd::rd_kafka_group_result_partitions(group);
-            if list.is_null() {
-                continue;
-            }
-            let length = usize::try_from((*list).cnt).unwrap_or(0);
-            for element in array((*list).elems, length) {
-                if let Some(code) = failure(element.err) {
-                    return Err(code);
-                }
-                positions.push(Position {
-                    topic: text(element.topic),
-                    partition: element.partition,
-                    offset: element.offset,
-                    metadata: array(element.metadata.cast::<u8>(), element.metadata_size).to_vec(),
-                });
-            }
+            let metadata = array(element.metadata.cast::<u8>(), element.metadata_size).to_vec();
+            positions.push(Position { offset: element.offset, metadata });
         }
     }
     Ok(positions)
@@ -297,11 +274,11 @@ fn millis(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1)
 }
 
-/// Sends an admin request, to that broker where one is named, and waits for its one event.
+/// Sends an admin request to that broker and waits for its one event.
 fn ask(
     handle: Handle,
     op: rd::rd_kafka_admin_op_t,
-    broker: Option<i32>,
+    broker: i32,
     timeout: Duration,
     send: impl FnOnce(*const rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
 ) -> Result<Owned<rd::rd_kafka_event_t>, RDKafkaErrorCode> {
@@ -325,16 +302,14 @@ fn ask(
         if let Some(code) = failure(set) {
             return Err(code);
         }
-        if let Some(broker) = broker {
-            let set = rd::rd_kafka_AdminOptions_set_broker(
-                options.pointer,
-                broker,
-                told.as_mut_ptr(),
-                told.len(),
-            );
-            if let Some(code) = failure(set) {
-                return Err(code);
-            }
+        let set = rd::rd_kafka_AdminOptions_set_broker(
+            options.pointer,
+            broker,
+            told.as_mut_ptr(),
+            told.len(),
+        );
+        if let Some(code) = failure(set) {
+            return Err(code);
         }
         let queue = Owned::new(rd::rd_kafka_queue_new(handle), rd::rd_kafka_queue_destroy)
             .ok_or(RDKafkaErrorCode::Fail)?;
@@ -398,4 +373,17 @@ pub(super) fn raise_fatal(client: &impl NativeHandle) {
     let code = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     // SAFETY: the client lives over the call, the reason is a C string that the call copies.
     unsafe { rd::rd_kafka_test_fatal_error(client.handle(), code, reason.as_ptr()) };
+}
+
+/// Takes a broker out of a client's mock cluster, for tests.
+#[cfg(test)]
+pub(super) fn remove_mock_broker(client: &impl NativeHandle, broker: i32) {
+    // SAFETY: the client lives over the call, and its cluster with it; a client without one has null
+    // here, which is not passed on.
+    let removed = unsafe {
+        let cluster = rd::rd_kafka_handle_mock_cluster(client.handle());
+        assert!(!cluster.is_null(), "a client without a mock cluster");
+        rd::rd_kafka_mock_broker_decommission(cluster, broker)
+    };
+    assert_eq!(failure(removed), None);
 }
