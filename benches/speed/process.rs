@@ -219,7 +219,8 @@ pub fn wait(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        pause(Duration::from_millis(10));
+        // Each look may be a dozen requests to a broker that is being measured beside.
+        pause(Duration::from_millis(50));
     }
     true
 }

@@ -37,6 +37,9 @@ pub struct Kafka {
     pub session_timeout: Span,
     /// Time that a role is given to finish and commit what it has in hand of partitions that go.
     pub revoke_timeout: Span,
+    /// How long a member may bring nothing of a partition in which records wait, before it joins again
+    /// with a new client; 0 never.
+    pub stall_timeout: Span,
     /// Who shares partitions out: the members, or (KIP-848) the broker.
     pub group_protocol: GroupProtocol,
     /// By which rule members share partitions out, where they do it themselves.
@@ -79,6 +82,7 @@ impl Default for Kafka {
             request_timeout: Span::from_secs(5),
             session_timeout: Span::from_secs(10),
             revoke_timeout: Span::from_secs(10),
+            stall_timeout: Span::from_secs(30),
             group_protocol: GroupProtocol::Classic,
             assignor: Assignor::Range,
             instance_id: None,

@@ -95,6 +95,12 @@ impl KafkaConsumer {
         Ok(committed)
     }
 
+    /// The client that reads now.
+    #[cfg(test)]
+    pub(super) fn client(&self) -> Option<Arc<Member>> {
+        self.membership.lock().client.clone()
+    }
+
     /// What there is for the role now.
     fn take(&self, max_records: usize) -> Option<Result<Polled>> {
         let mut state = self.membership.lock();

@@ -160,6 +160,22 @@ impl KafkaLog {
         }
         Ok(())
     }
+
+    /// A membership in the group.
+    pub(super) async fn join(&self, group: &GroupId, topics: &[Topic]) -> Result<KafkaConsumer> {
+        self.check_open()?;
+        for topic in topics {
+            self.look(topic).await?;
+        }
+        let options = MembershipOptions {
+            settings: self.inner.settings.clone(),
+            group: group.clone(),
+            topics: topics.to_vec(),
+            seat: self.inner.seats.take(group),
+            meta: Arc::clone(&self.inner.meta),
+        };
+        blocking(move || KafkaConsumer::join(options)).await
+    }
 }
 
 impl Drop for KafkaLog {
@@ -187,19 +203,7 @@ impl EventLog for KafkaLog {
     }
 
     async fn consumer(&self, group: &GroupId, topics: &[Topic]) -> Result<Box<dyn Consumer>> {
-        self.check_open()?;
-        for topic in topics {
-            self.look(topic).await?;
-        }
-        let options = MembershipOptions {
-            settings: self.inner.settings.clone(),
-            group: group.clone(),
-            topics: topics.to_vec(),
-            seat: self.inner.seats.take(group),
-            meta: Arc::clone(&self.inner.meta),
-        };
-        let consumer = blocking(move || KafkaConsumer::join(options)).await?;
-        Ok(Box::new(consumer))
+        Ok(Box::new(self.join(group, topics).await?))
     }
 
     async fn describe(&self, topic: &Topic) -> Result<TopicInfo> {

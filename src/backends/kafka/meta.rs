@@ -197,8 +197,14 @@ impl Meta {
         serve(&client);
         let of_topic = |partition| TopicPartition::new(topic.clone(), Partition(partition));
         let places: Vec<_> = (0..identity.partitions).map(of_topic).collect();
-        committed(client.client(), &places, &[(topic.clone(), identity.id)], self.timeout)
-            .map_err(|code| failed(&client, &cannot_read(group), code))
+        committed(client.client(), &places, &[(topic.clone(), identity.id)], self.timeout).map_err(
+            |code| {
+                // A new one looks for the coordinator from the start: librdkafka goes on calling one
+                // at its old address that has moved under its number.
+                self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+                failed(&client, &cannot_read(group), code)
+            },
+        )
     }
 
     /// `Ok` when a broker answers within that time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::mocking::{MockCluster, MockCoordinator};
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -156,24 +157,92 @@ async fn a_dropped_append_arrives_all_the_same() {
     assert_eq!(read(consumer.as_mut(), 3).await, 3);
 }
 
+/// Two brokers, of which the first coordinates the group `g` and the second leads the topic.
+struct Pair {
+    owner: BaseProducer,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let owner = ClientConfig::new().set("test.mock.num.brokers", "2").create().unwrap();
+        let pair = Self { owner };
+        pair.cluster().create_topic(TOPIC, 1, 1).unwrap();
+        pair.cluster().partition_leader(TOPIC, 0, Some(2)).unwrap();
+        pair.coordinate(1);
+        pair
+    }
+
+    fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
+        self.owner.client().mock_cluster().unwrap()
+    }
+
+    fn coordinate(&self, broker: i32) {
+        self.cluster().coordinator(MockCoordinator::Group("g".to_owned()), broker).unwrap();
+    }
+
+    fn open(&self, change: impl FnOnce(&mut Kafka)) -> Arc<KafkaLog> {
+        open_at(self.cluster().bootstrap_servers(), change)
+    }
+
+    /// The first broker goes, and comes back under its number at another address.
+    fn move_first(&self) {
+        native::remove_mock_broker(self.owner.client(), 1);
+        native::add_mock_broker(self.owner.client(), 1);
+        self.coordinate(1);
+    }
+}
+
 /// As after a restart, in which brokers do not name the coordinator for a while. librdkafka's
 /// questions about any group wait for the one that it remembers (its issue 5511), for good; those of
 /// a group's own client look for another.
 #[tokio::test]
 async fn another_coordinator_is_found_when_one_is_no_longer_named() {
-    let owner: BaseProducer =
-        ClientConfig::new().set("test.mock.num.brokers", "2").create().unwrap();
-    let cluster = owner.client().mock_cluster().unwrap();
-    cluster.create_topic(TOPIC, 1, 1).unwrap();
-    cluster.partition_leader(TOPIC, 0, Some(2)).unwrap();
-    let coordinator = || MockCoordinator::Group("g".to_owned());
-    cluster.coordinator(coordinator(), 1).unwrap();
-    let log = open_at(cluster.bootstrap_servers(), |_| {});
+    let pair = Pair::start();
+    let log = pair.open(|_| {});
     let (group, topic) = (GroupId::new("g"), Topic::new(TOPIC));
     log.committed(&group, &topic).await.unwrap();
-    native::remove_mock_broker(owner.client(), 1);
-    cluster.coordinator(coordinator(), 2).unwrap();
+    native::remove_mock_broker(pair.owner.client(), 1);
+    pair.coordinate(2);
     // The client hears of it.
     log.describe(&topic).await.unwrap();
     log.committed(&group, &topic).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moved_under_its_number_is_found_by_the_next_question() {
+    let pair = Pair::start();
+    let log = pair.open(|settings| settings.request_timeout = Span::from_secs(2));
+    let (group, topic) = (GroupId::new("g"), Topic::new(TOPIC));
+    log.committed(&group, &topic).await.unwrap();
+    pair.move_first();
+    drop(log.committed(&group, &topic).await);
+    log.committed(&group, &topic).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_whose_coordinator_moved_under_its_number_reads_on() {
+    let pair = Pair::start();
+    let log = pair.open(|settings| settings.session_timeout = Span::from_secs(5));
+    let (group, topic) = (GroupId::new("g"), Topic::new(TOPIC));
+    log.append(&topic, batch(3)).await.unwrap();
+    let mut consumer = log.consumer(&group, std::slice::from_ref(&topic)).await.unwrap();
+    assert_eq!(read(consumer.as_mut(), 3).await, 3);
+    pair.move_first();
+    log.append(&topic, batch(2)).await.unwrap();
+    assert!(read(consumer.as_mut(), 2).await >= 2);
+}
+
+#[tokio::test]
+async fn a_client_that_brings_nothing_while_records_wait_is_replaced() {
+    let cluster = cluster();
+    let log = open(&cluster, |settings| settings.stall_timeout = Span::from_secs(1));
+    let (group, topic) = (GroupId::new("g"), Topic::new(TOPIC));
+    log.append(&topic, batch(3)).await.unwrap();
+    let mut consumer = log.join(&group, std::slice::from_ref(&topic)).await.unwrap();
+    assert_eq!(read(&mut consumer, 3).await, 3);
+    let client = consumer.client().unwrap();
+    client.pause(&client.assignment().unwrap()).unwrap();
+    drop(client);
+    log.append(&topic, batch(2)).await.unwrap();
+    assert!(read(&mut consumer, 2).await >= 2);
 }

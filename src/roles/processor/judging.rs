@@ -45,6 +45,13 @@ pub(super) struct Judged {
     pub(super) reprocessed: Reprocessed,
 }
 
+/// A step with its verdicts written down.
+pub(super) struct Concluded {
+    pub(super) judged: Judged,
+    /// The partition of an announced step, and how many records it has.
+    pub(super) announced: Option<(Assignment, usize)>,
+}
+
 impl Judged {
     fn dead(&mut self, record: &ConsumedRecord, why: &Unreadable) {
         tracing::warn!(
@@ -118,7 +125,7 @@ impl Running {
     pub(super) async fn conclude(
         &mut self,
         judging: Judging,
-    ) -> Result<Option<(Judged, Option<(Assignment, usize)>)>, RoleError> {
+    ) -> Result<Option<Concluded>, RoleError> {
         let Judging { readable, mut judged, announced, asked } = judging;
         let asked = asked
             .await
@@ -153,7 +160,7 @@ impl Running {
                 }
             }
         }
-        Ok(Some((judged, announced)))
+        Ok(Some(Concluded { judged, announced }))
     }
 
     fn write(&mut self, judged: &mut Judged, events: &[Readable], verdicts: Vec<Verdict>) {

@@ -15,7 +15,7 @@ use metrics::Counter;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use judging::{Judged, Judging};
+use judging::{Concluded, Judged, Judging};
 pub(super) use read::panic_text;
 use write::Counts;
 
@@ -84,9 +84,14 @@ impl Processor {
     }
 }
 
-/// Outputs on their way and the position that follows them.
+/// Outputs on their way.
 struct InFlight {
     append: JoinHandle<(Outbox, PortResult<()>)>,
+    done: Done,
+}
+
+/// What follows once a batch's outputs are durable.
+struct Done {
     progress: Vec<Progress>,
     counts: Counts,
     reprocessed: Reprocessed,
@@ -237,8 +242,9 @@ impl Running {
         }
     }
 
-    /// Reads one step, passes the one before it on, and has this one judged; `false` when stopped
-    /// meanwhile.
+    /// Reads one step and has it judged, and passes on what was judged before it; `false` when
+    /// stopped meanwhile. The state judges this one while the outputs of the one before are on their
+    /// way: it may be ahead of what is durable, never behind.
     async fn take(&mut self, step: Vec<Fetched>) -> Result<bool, RoleError> {
         let state = Arc::clone(&self.ports.state);
         let suspects = &self.suspects;
@@ -253,7 +259,8 @@ impl Running {
             _ => None,
         };
         let (readable, judged) = self.read(step, is_condemned);
-        if !self.pass_on().await? || !self.begin(readable, judged, announced).await? {
+        let Some(before) = self.hear().await? else { return Ok(false) };
+        if !self.begin(readable, judged, announced).await? || !self.pass_on(before).await? {
             return Ok(false);
         }
         self.sweep().await;
@@ -264,17 +271,28 @@ impl Running {
 
     /// Passes on and commits everything in hand; `false` when stopped before that worked.
     async fn finish(&mut self) -> Result<bool, RoleError> {
-        Ok(self.pass_on().await? && self.settle().await?)
-    }
-
-    /// Waits for the verdicts on the batch that is judged, and sends its outputs on their way once
-    /// those before them are committed; `false` when stopped meanwhile.
-    async fn pass_on(&mut self) -> Result<bool, RoleError> {
-        let Some(judging) = self.judging.take() else { return Ok(true) };
-        let Some((judged, announced)) = self.conclude(judging).await? else { return Ok(false) };
-        if !self.settle().await? {
+        let Some(last) = self.hear().await? else { return Ok(false) };
+        if !self.pass_on(last).await? {
             return Ok(false);
         }
+        let Some(landed) = self.land().await? else { return Ok(false) };
+        self.settle(landed).await
+    }
+
+    /// Waits for the verdicts on the batch that is judged, where there is one; `None` when stopped
+    /// meanwhile.
+    async fn hear(&mut self) -> Result<Option<Option<Concluded>>, RoleError> {
+        match self.judging.take() {
+            Some(judging) => Ok(self.conclude(judging).await?.map(Some)),
+            None => Ok(Some(None)),
+        }
+    }
+
+    /// Sends a batch's outputs on their way once those before them are durable, and commits those;
+    /// `false` when stopped meanwhile.
+    async fn pass_on(&mut self, concluded: Option<Concluded>) -> Result<bool, RoleError> {
+        let Some(Concluded { judged, announced }) = concluded else { return Ok(true) };
+        let Some(landed) = self.land().await? else { return Ok(false) };
         let Judged { outputs, progress, reprocessed } = judged;
         let counts = outputs.counts;
         let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
@@ -283,25 +301,32 @@ impl Running {
             let result = outbox.append().await;
             (outbox, result)
         });
-        self.in_flight = Some(InFlight { append, progress, counts, reprocessed, announced });
-        Ok(true)
+        let done = Done { progress, counts, reprocessed, announced };
+        self.in_flight = Some(InFlight { append, done });
+        self.settle(landed).await
     }
 
-    /// Waits for the outputs on their way, then commits; `false` when stopped before both worked.
-    async fn settle(&mut self) -> Result<bool, RoleError> {
-        let Some(in_flight) = self.in_flight.take() else { return Ok(true) };
-        let InFlight { append, progress, counts, reprocessed, announced } = in_flight;
+    /// Waits for the outputs on their way, where there are some; `None` when stopped before they are
+    /// durable.
+    async fn land(&mut self) -> Result<Option<Option<Done>>, RoleError> {
+        let Some(InFlight { append, done }) = self.in_flight.take() else { return Ok(Some(None)) };
         let (mut outbox, mut result) = append
             .await
             .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
         while let Err(error) = result {
             if !self.feed.pause("append what it judged", error).await? {
-                return Ok(false);
+                return Ok(None);
             }
             result = outbox.append().await;
         }
         crash::point("processor.publish.after");
-        self.metrics.add(counts);
+        self.metrics.add(done.counts);
+        Ok(Some(Some(done)))
+    }
+
+    /// Commits what is durable; `false` when stopped before that worked.
+    async fn settle(&mut self, landed: Option<Done>) -> Result<bool, RoleError> {
+        let Some(Done { progress, reprocessed, announced, .. }) = landed else { return Ok(true) };
         if !reprocessed.is_empty() {
             let state = Arc::clone(&self.ports.state);
             let count = || reprocessed.count(&*state);

@@ -3,6 +3,7 @@
 //!
 //! * here: what both share, and where partitions and records stand.
 //! * [`rebalance`]: partitions that come and go. [`thread`]: polling, and handing records over.
+//! * [`stall`]: whether records wait that the client does not bring.
 //!
 //! The thread never stops polling for long, so that the membership stands while the role is busy or
 //! paused: with its buffer full it holds the partitions and polls on. A rebalance runs on this
@@ -10,6 +11,7 @@
 //! after `kafka.revoke_timeout`.
 
 mod rebalance;
+mod stall;
 mod thread;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +37,8 @@ pub(super) use thread::run;
 
 /// One wait for something to come.
 const WAIT: Duration = Duration::from_millis(100);
+/// How long one look at brokers may take on the thread.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a membership is made of.
 #[derive(Debug)]
@@ -105,6 +109,8 @@ pub(super) struct State {
     pub(super) down: Option<String>,
     /// Partitions were given that cannot be read: the member has to join again.
     is_adrift: bool,
+    /// Where the member stood still.
+    stood: stall::Stands,
     /// Commits that are under way to the coordinator.
     commits: usize,
     pub(super) is_closing: bool,

@@ -1,5 +1,6 @@
 //! The thread of a membership: polls librdkafka, hands records to the role, holds partitions while its
-//! buffer is full, and joins again where the client or its topics are not what they were.
+//! buffer is full, and joins again where the client or its topics are not what they were, or where the
+//! client brings nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use rdkafka::message::Message;
 
 use super::super::errors;
 use super::super::record::{self, Copier};
-use super::{Chunk, Member, Membership, Part, WAIT};
+use super::stall::{self, Stall, Waiting};
+use super::{Chunk, LOOK, Member, Membership, MembershipOptions, Part, WAIT};
 use crate::model::{Offset, Partition, TopicPartition};
 use crate::ports::{Assignment, Kind, Polled};
 
@@ -24,8 +26,6 @@ const TURN: usize = 1000;
 const HOLD_AFTER: Duration = Duration::from_secs(1);
 /// How often the identity of the topics is looked at.
 const IDENTITY_CHECK: Duration = Duration::from_secs(10);
-/// How long one look at brokers may take on this thread.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Why the thread lets a client go.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,6 +81,7 @@ struct Thread<'m> {
     looked_at: Instant,
     /// Something speaks for a topic that was made again.
     is_doubted: bool,
+    stall: Stall,
 }
 
 impl<'m> Thread<'m> {
@@ -97,6 +98,7 @@ impl<'m> Thread<'m> {
             held_epoch: u64::MAX,
             looked_at: Instant::now(),
             is_doubted: false,
+            stall: Stall::new(membership.options.settings.stall_timeout.0),
         }
     }
 
@@ -105,6 +107,9 @@ impl<'m> Thread<'m> {
             let state = self.membership.lock();
             if state.is_closing {
                 return End::Closing;
+            }
+            if state.bytes > 0 {
+                self.stall.excuse();
             }
             if state.bytes >= BUFFER_BYTES {
                 let since = *self.full_since.get_or_insert_with(Instant::now);
@@ -297,6 +302,9 @@ impl<'m> Thread<'m> {
             }
             state.down.is_some()
         };
+        if self.stall.is_due() && self.stands_still() {
+            return Some(End::Again);
+        }
         let is_soon = is_down || self.is_doubted;
         let every = if is_soon { Duration::from_secs(1) } else { IDENTITY_CHECK };
         if self.looked_at.elapsed() < every {
@@ -309,6 +317,20 @@ impl<'m> Thread<'m> {
         }
         self.looked_at = Instant::now();
         None
+    }
+
+    /// Whether records wait that this client does not bring; where is noted.
+    fn stands_still(&mut self) -> bool {
+        self.refresh();
+        let MembershipOptions { meta, group, .. } = &self.membership.options;
+        let stood = self.membership.lock().stood.clone();
+        let found = stall::waiting(meta, &self.parts, &stood);
+        let Some(Waiting { at, next, high }) = self.stall.proven(found) else { return false };
+        metrics::counter!("evp_consumer_stalls_total").increment(1);
+        tracing::warn!(%group, %at, next, high,
+            "records wait and do not come; the member joins again");
+        self.membership.lock().stood.insert(at, (next, high));
+        true
     }
 
     /// Whether a topic is known to be another one now. Where nobody tells, doubts stay.

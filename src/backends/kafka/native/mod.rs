@@ -387,3 +387,15 @@ pub(super) fn remove_mock_broker(client: &impl NativeHandle, broker: i32) {
     };
     assert_eq!(failure(removed), None);
 }
+
+/// Puts a broker into a client's mock cluster, at an address of its own, for tests.
+#[cfg(test)]
+pub(super) fn add_mock_broker(client: &impl NativeHandle, broker: i32) {
+    // SAFETY: as in `remove_mock_broker`.
+    let added = unsafe {
+        let cluster = rd::rd_kafka_handle_mock_cluster(client.handle());
+        assert!(!cluster.is_null(), "a client without a mock cluster");
+        rd::rd_kafka_mock_broker_add(cluster, broker)
+    };
+    assert_eq!(failure(added), None);
+}
