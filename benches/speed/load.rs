@@ -142,10 +142,16 @@ pub fn run(
 ) -> Result<Done> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Connected before the clock starts: thousands at once would be the first thing measured.
+        let mut streams = Vec::with_capacity(load.connections);
+        for _ in 0..load.connections {
+            streams.push(connect(address).await?);
+        }
         let start = Instant::now();
         let mut running = JoinSet::new();
-        for index in 0..load.connections {
-            running.spawn(connection(address, load, index, (start, length), Arc::clone(ledger)));
+        for (index, stream) in streams.into_iter().enumerate() {
+            let times = (start, length);
+            running.spawn(connection(stream, load, index, times, Arc::clone(ledger)));
         }
         let (mut all, mut times) = (Done::default(), Times::default());
         while let Some(ended) = running.join_next().await {
@@ -162,7 +168,7 @@ pub fn run(
 }
 
 async fn connection(
-    address: SocketAddr,
+    stream: TcpStream,
     load: Load,
     index: usize,
     (start, length): (Instant, Duration),
@@ -174,7 +180,8 @@ async fn connection(
         (0..count).map(|n| Request::new(load, index * count + n)).collect();
     let mut answer = vec![0_u8; 16 << 10];
     let (mut done, mut times) = (Done::default(), Times::default());
-    let mut stream = None;
+    let address = stream.peer_addr().unwrap();
+    let mut stream = Some(stream);
     let interval = load
         .rate
         .map(|rate| Duration::from_secs_f64((load.batch * load.connections) as f64 / rate));
@@ -287,6 +294,12 @@ pub fn event(seed: usize) -> String {
     )
 }
 
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// One request and its answer; whether that was a 202.
 async fn exchange(
     stream: &mut Option<TcpStream>,
@@ -296,11 +309,7 @@ async fn exchange(
 ) -> Result<bool> {
     let stream = match stream {
         Some(stream) => stream,
-        None => {
-            let new = TcpStream::connect(address).await?;
-            new.set_nodelay(true)?;
-            stream.insert(new)
-        }
+        None => stream.insert(connect(address).await?),
     };
     stream.write_all(request).await?;
     let mut filled = 0;

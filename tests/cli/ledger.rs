@@ -1,6 +1,9 @@
 //! `evp send --ledger` and `evp verify LEDGER` on the real binary, whatever way the events go in.
 
-use rustix::process::Signal;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::sandbox::{Sandbox, assert_committed};
@@ -100,6 +103,35 @@ fn what_was_not_answered_is_unknown() {
     let counts = &report["ledger"];
     assert_eq!((&counts["unknown"], &counts["unknown_absent"]), (&1.into(), &1.into()));
     assert_eq!(counts["finished"], true);
+}
+
+/// What was under way is unknown, not lost and not a ghost: its numbers were reserved before.
+#[test]
+fn a_generator_that_is_killed_leaves_a_ledger_that_proves_what_it_can() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let url = server.url("http", "");
+    let shape = ["--batch", "10", "--connections", "8", "--rate", "4000", "--duration", "1h"];
+    let args = [&["loadgen", "--url", &url, "--ledger", "killed.ledger"][..], &shape].concat();
+    let quiet = || Stdio::null();
+    let mut child = sandbox.command(&args).stdout(quiet()).stderr(quiet()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !sandbox.run(&["stats", "-o", "json"]).stdout.contains("campaign-") {
+        assert!(Instant::now() < deadline, "no event came within 60 s");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    let report =
+        json(&sandbox.run(&["verify", "killed.ledger", "--wait", "60s", "-o", "json"]).ok());
+    let counts = &report["ledger"];
+    assert_eq!((&counts["finished"], &counts["ghosts"]), (&false.into(), &0.into()), "{counts:#}");
+    let number = |name: &str| counts[name].as_u64().unwrap();
+    assert!(number("accepted") > 0, "{counts:#}");
+    // Every row is one that it heard of or may have sent.
+    assert_eq!(number("stored"), number("accepted"), "{counts:#}");
+    let rows = report["books"]["stored"].as_u64().unwrap();
+    assert_eq!(number("stored") + number("unknown_present"), rows, "{report:#}");
 }
 
 #[test]

@@ -48,9 +48,11 @@ pub(super) fn dry_run(ui: &Ui, plan: &Plan) -> Result<(), CmdError> {
 pub(super) fn report(ui: &Ui, report: &Report) -> Result<(), CmdError> {
     match ui.output() {
         Output::Json | Output::Ndjson => ui.show(report, |_| Ok(()))?,
-        Output::Table | Output::Csv => ui.table(&["load test", "value"], rows(report))?,
+        Output::Table | Output::Csv => {
+            ui.table(&["load test", "value"], rows(report))?;
+            warn(ui, report);
+        }
     }
-    warn(ui, report);
     Ok(())
 }
 
@@ -113,7 +115,7 @@ fn times(times: &Summary) -> String {
     )
 }
 
-/// What makes the numbers other than they seem.
+/// What makes the numbers other than they seem; in JSON it has members of its own.
 fn warn(ui: &Ui, report: &Report) {
     if report.generator.late {
         ui.warn(format!(
