@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -220,6 +221,29 @@ async fn many_workers_on_the_same_events_leave_one_outcome_each_and_exact_books(
         [Outcome::Stored, Outcome::Duplicate, Outcome::Blocked, Outcome::DeadLettered].map(count);
     let booked = [books.stored, books.duplicate, books.blocked, books.dead_lettered];
     assert_eq!(booked, counted, "{books:?}");
+}
+
+/// Many frames of a copy, of which one row is there already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_batch_that_meets_a_row_is_stored_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = migrated(folder.path()).await;
+    let store = open(&fresh(&server).await);
+    let batch =
+        |numbers: Range<u32>| Arc::new(rows(numbers.map(|n| event(&format!("e-{n:05}"), n))));
+    let stored = async |numbers: Range<u32>| {
+        let applied = store.apply(&batch(numbers)).await.unwrap();
+        (applied.stored, applied.redelivered)
+    };
+    assert_eq!(stored(4999..5000).await, (1, 0));
+    assert_eq!(stored(0..5000).await, (4999, 1), "the last one of the copy");
+    for round in 1..10 {
+        let new = round * 5000..round * 5000 + 500;
+        assert_eq!(stored(new.clone()).await, (500, 0), "staged at first, then straight");
+        assert_eq!(stored(new.start..new.end + 1).await, (1, 500));
+    }
+    assert_eq!(store.audit_rollups(10).await.unwrap(), []);
+    assert_eq!(store.books().await.unwrap().stored, 5000 + 9 * 501);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,14 @@ use crate::ports::{Applied, SinkBatch, StoreEvent, crash};
 /// Name of the lock: `evpbooks` read as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7311146946973985651)";
 
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Which rows of a batch are new.
+enum Stored {
+    All,
+    These(HashSet<Origin>),
+}
+
 /// Applies the batch and commits.
 pub(super) async fn apply(
     connection: &mut Connection,
@@ -25,18 +33,20 @@ pub(super) async fn apply(
     now: Timestamp,
 ) -> Result<Applied, Failure> {
     rows::prepare(connection).await?;
-    connection.client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    connection.client.batch_execute(BEGIN).await?;
     let places = places(&batch.events);
     let of = |wanted: Place| {
         let both = batch.events.iter().zip(&places);
         both.filter(move |(_, place)| **place == wanted).map(|(item, _)| item)
     };
     let first: Vec<&StoreEvent> = of(Place::First).collect();
-    let inserted = rows::insert(connection, &first, now).await?;
-    let inserted: HashSet<Origin> = inserted.into_iter().collect();
+    let stored = store(connection, &first, now).await?;
     connection.client.batch_execute(LOCK).await?;
 
-    let is_in = |item: &StoreEvent| inserted.contains(&item.event.origin);
+    let is_in = |item: &StoreEvent| match &stored {
+        Stored::All => true,
+        Stored::These(origins) => origins.contains(&item.event.origin),
+    };
     let is_open = |(item, place): &(&StoreEvent, &Place)| match place {
         Place::First => !is_in(item),
         Place::Later => true,
@@ -67,6 +77,30 @@ pub(super) async fn apply(
     connection.client.batch_execute("COMMIT").await?;
     crash::point("sink.commit.after");
     Ok(applied)
+}
+
+/// Stores the rows whose id and origin are new. In a transaction that has done nothing else.
+async fn store(
+    connection: &mut Connection,
+    first: &[&StoreEvent],
+    now: Timestamp,
+) -> Result<Stored, Failure> {
+    if !first.is_empty() && connection.straight.is_due() {
+        match rows::copy_straight(connection, first, now).await {
+            Ok(()) => {
+                connection.straight.worked();
+                return Ok(Stored::All);
+            }
+            Err(failure) if failure.is_taken() => {
+                connection.straight.was_in_vain();
+                connection.client.batch_execute("ROLLBACK").await?;
+                connection.client.batch_execute(BEGIN).await?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    let origins = rows::insert(connection, first, now).await?;
+    Ok(Stored::These(origins.into_iter().collect()))
 }
 
 /// An event that was not inserted with the others.

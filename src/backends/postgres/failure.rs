@@ -26,6 +26,11 @@ impl Failure {
         self.code().is_some_and(|code| code.starts_with("40"))
     }
 
+    /// A row with that key is there.
+    pub(super) fn is_taken(&self) -> bool {
+        self.code() == Some("23505")
+    }
+
     /// A table or a column is not there.
     pub(super) fn misses_table(&self) -> bool {
         matches!(self.code(), Some("42P01" | "42703"))

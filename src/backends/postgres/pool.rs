@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Statement};
 
 use super::connect::Server;
 use super::failure::Failure;
+use super::rows::Straight;
 use crate::ports::{Error, Kind, Result};
 use crate::settings::Postgres;
 
@@ -23,6 +24,8 @@ pub(super) struct Connection {
     statements: HashMap<&'static str, Statement>,
     /// The table that batches are copied into exists.
     pub(super) has_staging: bool,
+    /// When batches are copied past it.
+    pub(super) straight: Straight,
     _driver: JoinSet<()>,
 }
 
@@ -90,6 +93,7 @@ impl Pool {
                     client,
                     statements: HashMap::new(),
                     has_staging: false,
+                    straight: Straight::default(),
                     _driver: driver,
                 }
             }

@@ -1,4 +1,5 @@
-//! Rows into the store: copied into a staging table of the session, inserted from there.
+//! Rows into the store: copied straight into their table where none of them is there yet, else into a
+//! staging table of the session and inserted from there (decision 16).
 //!
 //! The encoder writes binary tuples into one buffer and sends it in frames of a size that the
 //! server takes best; a row costs no allocation.
@@ -24,7 +25,15 @@ const STAGING: &str = "
         replay_id text, restored boolean
     ) ON COMMIT DELETE ROWS";
 
+/// Of the staging table; `raw_events` has `stored_at` beside them.
 const COLUMNS: i16 = 16;
+
+/// All rows or none: one whose id or origin is there ends it.
+const COPY_STRAIGHT: &str = "
+    COPY raw_events (event_id, origin, shape, event_type, user_id, campaign_id, geo_country,
+        device_type, channel, tags, created_at, received_at, ip_address, meta_data, replay_id,
+        restored, stored_at)
+    FROM STDIN (FORMAT binary)";
 
 const COPY: &str = "
     COPY pg_temp.evp_staging (event_id, origin, shape, event_type, user_id, campaign_id,
@@ -44,6 +53,53 @@ const INSERT: &str = "
     ON CONFLICT DO NOTHING
     RETURNING origin";
 
+/// When a session copies straight. A batch that meets a row that is there has been copied in vain, and
+/// leaves dead rows: where batches meet some, as in a replay, it is tried less and less often.
+#[derive(Debug, Default)]
+pub(super) struct Straight {
+    /// Batches that are staged without a try.
+    staged: u32,
+    /// As many as that after the next try in vain.
+    next: u32,
+}
+
+impl Straight {
+    const FEWEST: u32 = 4;
+    const MOST: u32 = 1024;
+
+    /// Asked once a batch.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_due = self.staged == 0;
+        self.staged = self.staged.saturating_sub(1);
+        is_due
+    }
+
+    pub(super) fn worked(&mut self) {
+        self.next = 0;
+    }
+
+    pub(super) fn was_in_vain(&mut self) {
+        self.staged = self.next.clamp(Self::FEWEST, Self::MOST);
+        self.next = self.staged * 2;
+    }
+}
+
+/// Copies the rows into their table, in the order of its key: two batches that bring the same ids
+/// wait for each other at one place and never in a circle.
+///
+/// # Errors
+/// [`Failure::is_taken`] where the id or the origin of one is there; the transaction is to be begun
+/// anew then.
+pub(super) async fn copy_straight(
+    connection: &mut Connection,
+    items: &[&StoreEvent],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut ordered = items.to_vec();
+    ordered.sort_unstable_by(|a, b| a.event.event_id.cmp(&b.event.event_id));
+    copy(connection, COPY_STRAIGHT, &ordered, Some(now)).await
+}
+
 /// Makes the session's table where it has none yet; before the transaction begins.
 pub(super) async fn prepare(connection: &mut Connection) -> Result<(), Failure> {
     if !connection.has_staging {
@@ -62,7 +118,7 @@ pub(super) async fn insert(
     if items.is_empty() {
         return Ok(Vec::new());
     }
-    copy(connection, items).await?;
+    copy(connection, COPY, items, None).await?;
     let insert = connection.statement(INSERT).await?;
     let rows = connection.client.query(&insert, &[&Stamp(now)]).await?;
     rows.iter().map(|row| super::values::origin(row, 0)).collect()
@@ -78,13 +134,18 @@ pub(super) async fn insert_one(
     Ok(!insert(connection, &[item], now).await?.is_empty())
 }
 
-async fn copy(connection: &mut Connection, items: &[&StoreEvent]) -> Result<(), Failure> {
-    let copy = connection.statement(COPY).await?;
+async fn copy(
+    connection: &mut Connection,
+    sql: &'static str,
+    items: &[&StoreEvent],
+    stored_at: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let copy = connection.statement(sql).await?;
     let sink = connection.client.copy_in::<_, Bytes>(&copy).await?;
     let mut sink = std::pin::pin!(sink);
     let mut encoder = Encoder::new();
     for item in items {
-        encoder.row(item);
+        encoder.row(item, stored_at);
         if encoder.buffer.len() >= FRAME {
             sink.send(encoder.frame()).await?;
         }
@@ -108,9 +169,9 @@ impl Encoder {
         Self { buffer }
     }
 
-    fn row(&mut self, item: &StoreEvent) {
+    fn row(&mut self, item: &StoreEvent, stored_at: Option<Timestamp>) {
         let event = &item.event;
-        self.buffer.put_i16(COLUMNS);
+        self.buffer.put_i16(COLUMNS + i16::from(stored_at.is_some()));
         self.field(event.event_id.as_str().as_bytes());
         self.field(event.origin.as_bytes());
         self.field(event.shape.as_str().as_bytes());
@@ -128,6 +189,9 @@ impl Encoder {
         self.text(item.replay_id.as_deref());
         self.buffer.put_i32(1);
         self.buffer.put_u8(u8::from(item.restored));
+        if let Some(at) = stored_at {
+            self.instant(at);
+        }
     }
 
     fn field(&mut self, bytes: &[u8]) {
@@ -171,5 +235,26 @@ impl Encoder {
     fn end(mut self) -> Bytes {
         self.buffer.put_i16(-1);
         self.buffer.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Straight;
+
+    #[test]
+    fn what_is_in_vain_is_tried_less_and_less_often_until_it_works() {
+        let mut straight = Straight::default();
+        let staged_until_due =
+            |straight: &mut Straight| (0..).take_while(|_| !straight.is_due()).count();
+        assert_eq!(staged_until_due(&mut straight), 0);
+        for staged in [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024] {
+            straight.was_in_vain();
+            assert_eq!(staged_until_due(&mut straight), staged);
+        }
+        straight.worked();
+        assert_eq!(staged_until_due(&mut straight), 0);
+        straight.was_in_vain();
+        assert_eq!(staged_until_due(&mut straight), 4);
     }
 }

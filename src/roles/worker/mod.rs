@@ -13,29 +13,29 @@
 
 mod books;
 mod isolate;
+mod meters;
 mod read;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Counter;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use isolate::{Attempt, Item, Refusal};
+use meters::Metrics;
 use read::{Content, Unreadable};
 
 use super::feed::{Feed, Step, Stop};
 use super::outbox::Lane;
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
-use crate::model::{ConsumedRecord, HeaderName, Outcome, Stage};
+use crate::model::{ConsumedRecord, HeaderName, Stage};
 use crate::pipeline::failed::{Cause, dead_letter_record};
 use crate::ports::{
     Applied, Assignment, Fetched, Kind, Ports, Progress, Result as PortResult, Sink, SinkBatch,
     crash,
 };
-use crate::runtime::metrics as names;
 use crate::runtime::tasks;
 use crate::settings::Settings;
 
@@ -177,7 +177,8 @@ impl Running {
         Ok(work)
     }
 
-    /// Reads a batch, waits for the one before, and begins to apply; `false` when stopped.
+    /// Reads a batch, waits for the one before, begins to apply, and commits the one before meanwhile;
+    /// `false` when stopped.
     async fn take(&mut self, work: Work) -> Result<bool, RoleError> {
         let mut batch =
             SinkBatch { group: Some(self.settings.groups.worker.clone()), ..SinkBatch::default() };
@@ -195,14 +196,15 @@ impl Running {
             }
             note(&mut batch.progress, assignment, records);
         }
-        if !self.settle().await? || (has_dead && !self.publish([dead]).await?) {
+        let Some(landed) = self.land().await? else { return Ok(false) };
+        if has_dead && !self.publish([dead]).await? {
             return Ok(false);
         }
         crash::point("worker.apply.before");
         let batch = Arc::new(batch);
         let apply = spawn_apply(&self.ports.sink, &batch);
         self.in_flight = Some(InFlight { apply, batch, fetched: work.fetched });
-        Ok(true)
+        self.commit(landed).await
     }
 
     fn dead(&self, lane: &mut Lane, record: &ConsumedRecord, why: &Unreadable) {
@@ -223,8 +225,17 @@ impl Running {
 
     /// Waits for the batch in flight and commits; `false` when stopped before both were done.
     async fn settle(&mut self) -> Result<bool, RoleError> {
+        match self.land().await? {
+            Some(landed) => self.commit(landed).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Waits for the batch in flight, where there is one; its positions, or `None` when stopped before
+    /// it was done.
+    async fn land(&mut self) -> Result<Option<Vec<Progress>>, RoleError> {
         let Some(InFlight { apply, batch, fetched }) = self.in_flight.take() else {
-            return Ok(true);
+            return Ok(Some(Vec::new()));
         };
         let refusal = match joined(apply.await) {
             Ok(Ok(applied)) => {
@@ -237,12 +248,12 @@ impl Running {
             }
             Ok(Err(error)) => {
                 if !self.feed.pause("write the store", error).await? {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 match self.apply_patiently(Arc::clone(&batch)).await? {
                     Attempt::Applied => None,
                     Attempt::Refused(refusal) => Some(refusal),
-                    Attempt::Stopped => return Ok(false),
+                    Attempt::Stopped => return Ok(None),
                 }
             }
             Err(panic) => Some(Refusal::panic(panic)),
@@ -250,10 +261,18 @@ impl Running {
         if let Some(refusal) = refusal
             && !self.part(&batch, fetched, refusal).await?
         {
-            return Ok(false);
+            return Ok(None);
         }
         self.metrics.batches.increment(1);
-        let is_committed = self.feed.commit(&batch.progress).await?;
+        Ok(Some(batch.progress.clone()))
+    }
+
+    /// Commits what is in the store; `false` when stopped before.
+    async fn commit(&mut self, landed: Vec<Progress>) -> Result<bool, RoleError> {
+        if landed.is_empty() {
+            return Ok(true);
+        }
+        let is_committed = self.feed.commit(&landed).await?;
         crash::point("worker.commit.after");
         Ok(is_committed)
     }
@@ -348,48 +367,4 @@ fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, String> {
         Ok(payload) => super::processor::panic_text(&*payload),
         Err(error) => error.to_string(),
     })
-}
-
-#[derive(Debug)]
-struct Metrics {
-    stored: Counter,
-    duplicate: Counter,
-    blocked: Counter,
-    rate_limited: Counter,
-    dead_lettered: Counter,
-    redelivered: Counter,
-    batches: Counter,
-    data: Counter,
-    transient: Counter,
-    unindexed: Counter,
-}
-
-impl Metrics {
-    fn new() -> Self {
-        let events =
-            |outcome: Outcome| metrics::counter!(names::EVENTS, "outcome" => outcome.as_str());
-        let failed =
-            |reason: &'static str| metrics::counter!(names::WORKER_FAILED, "reason" => reason);
-        Self {
-            stored: events(Outcome::Stored),
-            duplicate: events(Outcome::Duplicate),
-            blocked: events(Outcome::Blocked),
-            rate_limited: events(Outcome::RateLimited),
-            dead_lettered: events(Outcome::DeadLettered),
-            redelivered: metrics::counter!(names::REDELIVERED),
-            batches: metrics::counter!(names::WORKER_BATCHES),
-            data: failed("data"),
-            transient: failed("transient"),
-            unindexed: metrics::counter!(names::WORKER_UNINDEXED),
-        }
-    }
-
-    fn add(&self, applied: Applied) {
-        self.stored.increment(applied.stored);
-        self.duplicate.increment(applied.duplicate);
-        self.blocked.increment(applied.blocked);
-        self.rate_limited.increment(applied.rate_limited);
-        self.dead_lettered.increment(applied.dead_lettered);
-        self.redelivered.increment(applied.redelivered);
-    }
 }
