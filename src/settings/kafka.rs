@@ -37,8 +37,7 @@ pub struct Kafka {
     pub session_timeout: Span,
     /// Time that a role is given to finish and commit what it has in hand of partitions that go.
     pub revoke_timeout: Span,
-    /// How long a member may bring nothing of a partition in which records wait, before it joins again
-    /// with a new client; 0 never.
+    /// Time without a record of a partition in which some wait, before a new client joins; 0 never.
     pub stall_timeout: Span,
     /// Who shares partitions out: the members, or (KIP-848) the broker.
     pub group_protocol: GroupProtocol,

@@ -27,14 +27,12 @@ type Verdicts = Result<Vec<Verdict>, Unreadable>;
 pub(super) struct Judging {
     readable: Vec<Readable>,
     judged: Judged,
-    /// The partition of an announced step, and how many records it has.
-    announced: Option<(Assignment, usize)>,
     asked: JoinHandle<PortResult<Verdicts>>,
 }
 
 impl Judging {
     pub(super) const fn is_announced(&self) -> bool {
-        self.announced.is_some()
+        self.judged.announced.is_some()
     }
 }
 
@@ -43,11 +41,6 @@ pub(super) struct Judged {
     pub(super) outputs: Outputs,
     pub(super) progress: Vec<Progress>,
     pub(super) reprocessed: Reprocessed,
-}
-
-/// A step with its verdicts written down.
-pub(super) struct Concluded {
-    pub(super) judged: Judged,
     /// The partition of an announced step, and how many records it has.
     pub(super) announced: Option<(Assignment, usize)>,
 }
@@ -74,6 +67,7 @@ impl Running {
             outputs: Outputs::new(&self.settings.topics, self.ports.clock.now(), count),
             progress: Vec::with_capacity(step.len()),
             reprocessed: Reprocessed::default(),
+            announced: None,
         };
         let mut readable = Vec::with_capacity(count);
         for Fetched { assignment, records } in step {
@@ -103,7 +97,6 @@ impl Running {
         &mut self,
         readable: Vec<Readable>,
         judged: Judged,
-        announced: Option<(Assignment, usize)>,
     ) -> Result<bool, RoleError> {
         if !self.refresh_rules().await? {
             return Ok(false);
@@ -116,17 +109,14 @@ impl Running {
                 "processor.judge",
                 async move { ask(&*state, &candidates, &limits).await },
             );
-        self.judging = Some(Judging { readable, judged, announced, asked });
+        self.judging = Some(Judging { readable, judged, asked });
         Ok(true)
     }
 
     /// Waits for the verdicts and writes what they ask for; `None` when stopped while waiting.
     /// Where judging together panics, one by one, to find the event that does it.
-    pub(super) async fn conclude(
-        &mut self,
-        judging: Judging,
-    ) -> Result<Option<Concluded>, RoleError> {
-        let Judging { readable, mut judged, announced, asked } = judging;
+    pub(super) async fn conclude(&mut self, judging: Judging) -> Result<Option<Judged>, RoleError> {
+        let Judging { readable, mut judged, asked } = judging;
         let asked = asked
             .await
             .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
@@ -160,7 +150,7 @@ impl Running {
                 }
             }
         }
-        Ok(Some(Concluded { judged, announced }))
+        Ok(Some(judged))
     }
 
     fn write(&mut self, judged: &mut Judged, events: &[Readable], verdicts: Vec<Verdict>) {

@@ -15,7 +15,7 @@ use metrics::Counter;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use judging::{Concluded, Judged, Judging};
+use judging::{Judged, Judging};
 pub(super) use read::panic_text;
 use write::Counts;
 
@@ -258,9 +258,10 @@ impl Running {
             }
             _ => None,
         };
-        let (readable, judged) = self.read(step, is_condemned);
+        let (readable, mut judged) = self.read(step, is_condemned);
+        judged.announced = announced;
         let Some(before) = self.hear().await? else { return Ok(false) };
-        if !self.begin(readable, judged, announced).await? || !self.pass_on(before).await? {
+        if !self.begin(readable, judged).await? || !self.pass_on(before).await? {
             return Ok(false);
         }
         self.sweep().await;
@@ -281,7 +282,7 @@ impl Running {
 
     /// Waits for the verdicts on the batch that is judged, where there is one; `None` when stopped
     /// meanwhile.
-    async fn hear(&mut self) -> Result<Option<Option<Concluded>>, RoleError> {
+    async fn hear(&mut self) -> Result<Option<Option<Judged>>, RoleError> {
         match self.judging.take() {
             Some(judging) => Ok(self.conclude(judging).await?.map(Some)),
             None => Ok(Some(None)),
@@ -290,10 +291,10 @@ impl Running {
 
     /// Sends a batch's outputs on their way once those before them are durable, and commits those;
     /// `false` when stopped meanwhile.
-    async fn pass_on(&mut self, concluded: Option<Concluded>) -> Result<bool, RoleError> {
-        let Some(Concluded { judged, announced }) = concluded else { return Ok(true) };
+    async fn pass_on(&mut self, judged: Option<Judged>) -> Result<bool, RoleError> {
+        let Some(judged) = judged else { return Ok(true) };
         let Some(landed) = self.land().await? else { return Ok(false) };
-        let Judged { outputs, progress, reprocessed } = judged;
+        let Judged { outputs, progress, reprocessed, announced } = judged;
         let counts = outputs.counts;
         let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
         crash::point("processor.publish.before");

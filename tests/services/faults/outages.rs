@@ -155,8 +155,8 @@ fn minio_stopped() {
     ended(&cluster, &roles, load, "minio stopped");
 }
 
-/// A load whose addresses stay below the limit of 5,000 in each minute of receipt (the hot one has
-/// some 3,300); a backlog of three minutes that counted where it is judged would be over it.
+/// A load whose addresses stay below the limit of 5,000 in each minute of receipt (by its pace the
+/// hot one has some 3,300); a backlog of three minutes that counted where it is judged would be over it.
 fn gentle(roles: &Roles, name: &str) -> Load {
     Load::paced(&roles["collector"].url, name, 4, 150)
 }

@@ -375,27 +375,27 @@ pub(super) fn raise_fatal(client: &impl NativeHandle) {
     unsafe { rd::rd_kafka_test_fatal_error(client.handle(), code, reason.as_ptr()) };
 }
 
-/// Takes a broker out of a client's mock cluster, for tests.
+/// A client's mock cluster, for tests.
+#[cfg(test)]
+fn mock_cluster(client: &impl NativeHandle) -> *mut rd::rd_kafka_mock_cluster_t {
+    // SAFETY: the client lives over the call.
+    let cluster = unsafe { rd::rd_kafka_handle_mock_cluster(client.handle()) };
+    assert!(!cluster.is_null(), "a client without a mock cluster");
+    cluster
+}
+
+/// Takes a broker out of it.
 #[cfg(test)]
 pub(super) fn remove_mock_broker(client: &impl NativeHandle, broker: i32) {
-    // SAFETY: the client lives over the call, and its cluster with it; a client without one has null
-    // here, which is not passed on.
-    let removed = unsafe {
-        let cluster = rd::rd_kafka_handle_mock_cluster(client.handle());
-        assert!(!cluster.is_null(), "a client without a mock cluster");
-        rd::rd_kafka_mock_broker_decommission(cluster, broker)
-    };
+    // SAFETY: the cluster lives as long as its client, which lives over the call.
+    let removed = unsafe { rd::rd_kafka_mock_broker_decommission(mock_cluster(client), broker) };
     assert_eq!(failure(removed), None);
 }
 
-/// Puts a broker into a client's mock cluster, at an address of its own, for tests.
+/// Puts one in, at an address of its own.
 #[cfg(test)]
 pub(super) fn add_mock_broker(client: &impl NativeHandle, broker: i32) {
     // SAFETY: as in `remove_mock_broker`.
-    let added = unsafe {
-        let cluster = rd::rd_kafka_handle_mock_cluster(client.handle());
-        assert!(!cluster.is_null(), "a client without a mock cluster");
-        rd::rd_kafka_mock_broker_add(cluster, broker)
-    };
+    let added = unsafe { rd::rd_kafka_mock_broker_add(mock_cluster(client), broker) };
     assert_eq!(failure(added), None);
 }
