@@ -166,6 +166,25 @@ async fn whoever_stores_makes_the_tables_and_whoever_answers_waits_for_them() {
     assert_eq!(rows, [[Some("1".to_owned())]], "left alone");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_copy_leaves_no_answer_to_the_next_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = postgres(folder.path());
+    sql(&server, "postgres", "CREATE DATABASE evp").await;
+    let store = open(&settings(&server, "evp"));
+    let stored = Arc::new(rows([event("e-0", 0)]));
+    assert_eq!(store.apply(&stored).await.unwrap().stored, 1);
+    sql(&server, "evp", "ALTER TABLE raw_events RENAME TO away").await;
+    let batch = Arc::new(rows([event("e-1", 1)]));
+    for round in 0..100 {
+        // At once, so that an answer that is still under way would be taken for one of these.
+        let missed = store.apply(&batch).await.unwrap_err().chain();
+        assert!(missed.contains("does not exist"), "round {round}: {missed}");
+    }
+    sql(&server, "evp", "ALTER TABLE away RENAME TO raw_events").await;
+    assert_eq!(store.apply(&batch).await.unwrap().stored, 1);
+}
+
 /// Words on few ids and few origins, as two workers may meet them.
 fn contested(dice: &mut Dice, round: u32) -> SinkBatch {
     let mut batch = SinkBatch::default();

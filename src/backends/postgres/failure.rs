@@ -12,6 +12,9 @@ pub(super) enum Failure {
     /// The server said no, or is gone.
     #[error(transparent)]
     Sql(#[from] tokio_postgres::Error),
+    /// A `COPY` was refused, or broke off.
+    #[error(transparent)]
+    Copy(tokio_postgres::Error),
     /// It took longer than it may.
     #[error("no end after {0:?}")]
     TimedOut(Duration),
@@ -37,9 +40,14 @@ impl Failure {
     }
 
     /// Whether the connection still answers, so that a rollback may clean it.
+    ///
+    /// After a `COPY` only where its rows were refused. tokio-postgres ends it with a second Sync
+    /// (rust-postgres#789): a server that said no before the first row (no such table, no right)
+    /// answers both, and from then on each answer is taken for that of the next request.
     pub(super) fn leaves_connection(&self) -> bool {
         match self {
             Self::Sql(error) => error.as_db_error().is_some() && !self.ends_connection(),
+            Self::Copy(_) => self.code().is_some_and(|code| kind_of(code) == Kind::Data),
             Self::Unreadable(_) => true,
             Self::TimedOut(_) => false,
         }
@@ -52,7 +60,7 @@ impl Failure {
 
     fn code(&self) -> Option<&str> {
         match self {
-            Self::Sql(error) => error.code().map(SqlState::code),
+            Self::Sql(error) | Self::Copy(error) => error.code().map(SqlState::code),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
+use tokio_postgres::{Client, Statement};
 
 use super::failure::Failure;
 use super::pool::Connection;
@@ -141,8 +142,16 @@ async fn copy(
     stored_at: Option<Timestamp>,
 ) -> Result<(), Failure> {
     let copy = connection.statement(sql).await?;
-    let sink = connection.client.copy_in::<_, Bytes>(&copy).await?;
-    let mut sink = std::pin::pin!(sink);
+    send(&connection.client, &copy, items, stored_at).await.map_err(Failure::Copy)
+}
+
+async fn send(
+    client: &Client,
+    copy: &Statement,
+    items: &[&StoreEvent],
+    stored_at: Option<Timestamp>,
+) -> Result<(), tokio_postgres::Error> {
+    let mut sink = std::pin::pin!(client.copy_in::<_, Bytes>(copy).await?);
     let mut encoder = Encoder::new();
     for item in items {
         encoder.row(item, stored_at);
