@@ -17,7 +17,7 @@ pub fn run(name: &str, arguments: &[String]) {
         ("load", [address, rate, connections, seconds]) => {
             let rate = rate.parse().ok().filter(|rate| *rate > 0.0);
             let connections = connections.parse().unwrap();
-            let load = Load { rate, after_refusal: Duration::ZERO, ..Load::BATCH };
+            let load = Load { rate, gzip: true, after_refusal: Duration::ZERO, ..Load::BATCH };
             let ledger = Arc::new(Ledger::new(0));
             let address = address.parse().unwrap();
             say(&load::run(address, load.over(connections), self::seconds(seconds), &ledger)

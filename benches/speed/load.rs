@@ -1,7 +1,7 @@
 //! Load over plain sockets: every connection sends, waits for the whole answer, sends again, as
 //! fast as it can or by a schedule. Remembers by number which events were acknowledged.
 
-use std::io::{Error, Result};
+use std::io::{Error, Result, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,6 +20,9 @@ const ADDRESS: &str = "100.100.100.100";
 pub const BEFORE_NUMBER: &str = "\"event_id\":\"b-";
 /// Different requests of one connection.
 const TEMPLATES: usize = 4;
+/// Different requests of all connections where there are thousands: more would take long to make
+/// and much memory.
+const SHARED: usize = 256;
 /// How long a connection waits after a request without an answer.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -29,6 +32,9 @@ pub struct Load {
     pub path: &'static str,
     pub connections: usize,
     pub batch: usize,
+    /// Bodies are compressed once and sent again and again: a generator that costs much less than
+    /// what it loads.
+    pub gzip: bool,
     /// Events a second; without it as fast as answers come.
     pub rate: Option<f64>,
     /// How long a connection waits after an answer that was no 202.
@@ -40,6 +46,7 @@ impl Load {
         path: "/event",
         connections: 512,
         batch: 1,
+        gzip: false,
         rate: None,
         after_refusal: AFTER_FAILURE,
     };
@@ -142,16 +149,21 @@ pub fn run(
 ) -> Result<Done> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Connected before the clock starts: thousands at once would be the first thing measured.
-        let mut streams = Vec::with_capacity(load.connections);
-        for _ in 0..load.connections {
-            streams.push(connect(address).await?);
+        // Made and connected before the clock starts: that of thousands would be what is measured.
+        let shared: Vec<Request> = (0..SHARED.min(load.connections * TEMPLATES))
+            .map(|seed| Request::new(load, seed))
+            .collect();
+        let mut clients = Vec::with_capacity(load.connections);
+        for index in 0..load.connections {
+            let count = if load.connections > 1000 { 1 } else { TEMPLATES };
+            let of = |n: usize| shared[(index * count + n) % shared.len()].clone();
+            clients.push((connect(address).await?, (0..count).map(of).collect()));
         }
         let start = Instant::now();
         let mut running = JoinSet::new();
-        for (index, stream) in streams.into_iter().enumerate() {
+        for (index, client) in clients.into_iter().enumerate() {
             let times = (start, length);
-            running.spawn(connection(stream, load, index, times, Arc::clone(ledger)));
+            running.spawn(connection(client, load, index, times, Arc::clone(ledger)));
         }
         let (mut all, mut times) = (Done::default(), Times::default());
         while let Some(ended) = running.join_next().await {
@@ -168,16 +180,13 @@ pub fn run(
 }
 
 async fn connection(
-    stream: TcpStream,
+    (stream, mut templates): (TcpStream, Vec<Request>),
     load: Load,
     index: usize,
     (start, length): (Instant, Duration),
     ledger: Arc<Ledger>,
 ) -> (Done, Times) {
-    // Thousands of connections with large requests would take too much memory.
-    let count = if load.connections > 1000 { 1 } else { TEMPLATES };
-    let mut templates: Vec<Request> =
-        (0..count).map(|n| Request::new(load, index * count + n)).collect();
+    let count = templates.len();
     let mut answer = vec![0_u8; 16 << 10];
     let (mut done, mut times) = (Done::default(), Times::default());
     let address = stream.peer_addr().unwrap();
@@ -228,6 +237,7 @@ async fn connection(
 }
 
 /// A request and where in it numbers and the address stand.
+#[derive(Clone)]
 struct Request {
     bytes: Vec<u8>,
     numbers: Vec<usize>,
@@ -243,16 +253,22 @@ impl Request {
         let event_bytes = events.iter().map(|event| event.len() as u64).sum();
         let body =
             if load.batch == 1 { events.concat() } else { format!("[{}]", events.join(",")) };
-        let text = format!(
+        let (encoding, body) = match load.gzip {
+            true => ("Content-Encoding: gzip\r\n", gzip(body.as_bytes())),
+            false => ("", body.into_bytes()),
+        };
+        let head = format!(
             "POST {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\
-             X-Forwarded-For: {ADDRESS}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             X-Forwarded-For: {ADDRESS}\r\n{encoding}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             load.path,
             body.len()
         );
-        let numbers = text.match_indices(NUMBER).map(|(at, _)| at).collect();
-        let address = text.find(ADDRESS).unwrap_or_default();
-        Self { bytes: text.into_bytes(), numbers, address, event_bytes }
+        let address = head.find(ADDRESS).unwrap_or_default();
+        let bytes = [head.as_bytes(), &body].concat();
+        let stands_here = |at: &usize| bytes[*at..].starts_with(NUMBER.as_bytes());
+        let numbers = (head.len()..bytes.len()).filter(stands_here).collect();
+        Self { bytes, numbers, address, event_bytes }
     }
 
     /// Gives its events the numbers from there on, and an address of 10,000.
@@ -270,6 +286,12 @@ impl Request {
             rest /= 10;
         }
     }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// An event of about 250 bytes; the same seed makes the same one.

@@ -223,6 +223,12 @@ pub const MINIO_PASSWORD: &str = "evp-test-password";
 
 /// An S3 store that refuses to overwrite when asked to.
 pub fn minio(folder: &Path) -> Running {
+    minio_with(folder, &[])
+}
+
+/// The same with further arguments.
+pub fn minio_with(folder: &Path, more: &[&str]) -> Running {
+    let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
     let data = folder.join("minio");
     fs::create_dir_all(&data).unwrap();
     let (port, console) = (free_port(), free_port());
@@ -234,6 +240,7 @@ pub fn minio(folder: &Path) -> Running {
             .env("MINIO_BROWSER", "off")
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
             .args(["--console-address", &format!("127.0.0.1:{console}")])
+            .args(&more)
             .arg(&data);
         command
     })

@@ -16,7 +16,7 @@ use evp::settings::{
     Kafka, KafkaTls, Redis, S3, Sasl, SaslMechanism, Secret, Security, Settings, Span,
 };
 
-use crate::servers::{Running, free_port, installed};
+use crate::servers::{MINIO_PASSWORD, MINIO_USER, Running, free_port, installed, minio_with};
 
 /// No test may print it, and no answer.
 const PASSWORD: &str = "hunter2-hunter2";
@@ -297,6 +297,43 @@ fn s3_is_asked_by_the_name_of_the_bucket_where_it_shall() {
         assert!(asked.iter().any(|line| line.contains(wanted)), "{asked:?} {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains(PASSWORD), "{output:?}");
     }
+}
+
+/// rust-s3 takes no authority of its own: the machine's are believed, and who is not among them is
+/// told what to do.
+#[test]
+fn s3_is_reached_over_tls_by_the_authorities_of_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = certificates(folder.path());
+    let served = folder.path().join("served");
+    fs::create_dir_all(&served).unwrap();
+    fs::copy(&certificates.certificate, served.join("public.crt")).unwrap();
+    fs::copy(&certificates.key, served.join("private.key")).unwrap();
+    let server = minio_with(folder.path(), &["--certs-dir", served.to_str().unwrap()]);
+    let evp = |command: &[&str], authority: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_evp"))
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("SSL_CERT_FILE", authority)
+            .env("EVP__S3__SECRET_KEY", MINIO_PASSWORD)
+            .current_dir(folder.path())
+            .args(command)
+            .args(["--profile", "cluster", "--set", &format!("s3.access_key={MINIO_USER}")])
+            .args(["--set", &format!("s3.endpoint=https://localhost:{}", server.port)])
+            .args(["--set", "s3.retries=0"])
+            .output()
+            .unwrap()
+    };
+    let ls = evp(&["archive", "ls"], &certificates.authority);
+    assert!(ls.status.success(), "{ls:?}");
+    // A certificate, and no authority that signed the server's.
+    let strange = evp(&["archive", "ls"], &certificates.certificate);
+    let said = String::from_utf8_lossy(&strange.stderr).into_owned();
+    assert!(!strange.status.success() && said.contains("certificate"), "{said}");
+    let advice = |authority: &Path| {
+        String::from_utf8_lossy(&evp(&["doctor"], authority).stdout).contains("SSL_CERT_FILE")
+    };
+    assert!(advice(&certificates.certificate) && !advice(&certificates.authority));
 }
 
 #[tokio::test]

@@ -80,6 +80,9 @@ fn unreachable_advice(error: &Error) -> &'static str {
         "make the bucket, or set s3.create_bucket = true"
     } else if text.contains("SkewedRequest") || text.contains("RequestTimeTooSkewed") {
         "run NTP on both machines: a request is refused when the clocks are 15 minutes apart"
+    } else if text.contains("certificate") {
+        "put the authority that signed the store's certificate among those of this machine, or name \
+         its file in SSL_CERT_FILE"
     } else if error.kind() == Kind::Full {
         "give the store more space: nothing is archived, and the log keeps what is not"
     } else {

@@ -1,5 +1,7 @@
 //! Answers: where one ends, and what it says of the events that it answers.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use super::route::Route;
@@ -15,10 +17,32 @@ pub(super) struct Answer<'a> {
     pub(super) status: u16,
     /// Its body; of one in several chunks the bytes between the first chunk's and the last's.
     pub(super) body: &'a [u8],
-    /// Bytes of the answer.
-    pub(super) length: usize,
     /// Whether the connection ends with it.
     pub(super) closes: bool,
+}
+
+/// Where a whole answer stands in the bytes that were read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    status: u16,
+    body: Range<usize>,
+    /// Bytes of the answer.
+    length: usize,
+    closes: bool,
+}
+
+impl Found {
+    /// The answer in those bytes. More of them than were asked for: nobody knows what comes next, so
+    /// the connection ends with it.
+    pub(super) fn of(self, bytes: &[u8]) -> Answer<'_> {
+        let closes = self.closes || self.length < bytes.len();
+        Answer { status: self.status, body: &bytes[self.body], closes }
+    }
+
+    fn behind(self, head: usize) -> Self {
+        let body = self.body.start + head..self.body.end + head;
+        Self { body, length: self.length + head, ..self }
+    }
 }
 
 /// Not HTTP, or too long.
@@ -33,7 +57,7 @@ enum Length {
 }
 
 /// Reads an answer; `None` while it is not whole. `ended` says that no more will come.
-pub(super) fn read(bytes: &[u8], ended: bool) -> Result<Option<Answer<'_>>, Malformed> {
+pub(super) fn read(bytes: &[u8], ended: bool) -> Result<Option<Found>, Malformed> {
     if bytes.len() > MAX_BYTES {
         return Err(Malformed);
     }
@@ -60,15 +84,13 @@ pub(super) fn read(bytes: &[u8], ended: bool) -> Result<Option<Answer<'_>>, Malf
     if (100..200).contains(&status) {
         // Something interim: the answer comes after it.
         let rest = read(&bytes[head..], ended)?;
-        return Ok(rest.map(|answer| Answer { length: answer.length + head, ..answer }));
+        return Ok(rest.map(|found| found.behind(head)));
     }
     let rest = &bytes[head..];
     let (body, length) = match length {
         Length::Known(length) if length > MAX_BYTES => return Err(Malformed),
-        Length::Known(length) => match rest.get(..length) {
-            Some(body) => (body, length),
-            None => return Ok(None),
-        },
+        Length::Known(length) if length > rest.len() => return Ok(None),
+        Length::Known(length) => (0..length, length),
         Length::Chunked => match chunked(rest)? {
             Some(found) => found,
             None => return Ok(None),
@@ -76,14 +98,14 @@ pub(super) fn read(bytes: &[u8], ended: bool) -> Result<Option<Answer<'_>>, Malf
         Length::Rest if !ended => return Ok(None),
         Length::Rest => {
             closes = true;
-            (rest, rest.len())
+            (0..rest.len(), rest.len())
         }
     };
-    Ok(Some(Answer { status, body, length: head + length, closes }))
+    Ok(Some(Found { status, body, length, closes }.behind(head)))
 }
 
 /// The body in chunks and how long it is with all that is around it.
-fn chunked(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Malformed> {
+fn chunked(bytes: &[u8]) -> Result<Option<(Range<usize>, usize)>, Malformed> {
     let (mut at, mut body) = (0, None::<(usize, usize)>);
     loop {
         let parsed = httparse::parse_chunk_size(&bytes[at..]).map_err(|_| Malformed)?;
@@ -94,7 +116,7 @@ fn chunked(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Malformed> {
             // Trailers are not read: the answers' ends are an empty line.
             let end = bytes[start..].windows(2).position(|pair| pair == b"\r\n");
             let (from, to) = body.unwrap_or((0, 0));
-            return Ok(end.map(|end| (&bytes[from..to], start + end + 2)));
+            return Ok(end.map(|end| (from..to, start + end + 2)));
         }
         if bytes.len() < start + size + 2 {
             return Ok(None);
@@ -182,14 +204,19 @@ mod tests {
 
     const OK: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}";
 
+    fn whole(bytes: &[u8], ended: bool) -> Answer<'_> {
+        read(bytes, ended).unwrap().unwrap().of(bytes)
+    }
+
     #[test]
     fn an_answer_is_whole_at_its_last_byte_and_not_before() {
         for end in 0..OK.len() {
             assert_eq!(read(&OK.as_bytes()[..end], false), Ok(None), "{end}");
         }
-        let answer = read(OK.as_bytes(), false).unwrap().unwrap();
-        assert_eq!((answer.status, answer.body, answer.length), (202, &b"{}"[..], OK.len()));
-        assert!(!answer.closes);
+        let wanted = Answer { status: 202, body: b"{}", closes: false };
+        assert_eq!(whole(OK.as_bytes(), false), wanted);
+        let twice = format!("{OK}HTTP");
+        assert!(whole(twice.as_bytes(), false).closes, "more than was asked for");
     }
 
     #[test]
@@ -198,22 +225,23 @@ mod tests {
         for end in 0..chunked.len() {
             assert_eq!(read(&chunked.as_bytes()[..end], false), Ok(None), "{end}");
         }
-        let answer = read(chunked.as_bytes(), false).unwrap().unwrap();
-        assert_eq!((answer.body, answer.length), (&b"{}"[..], chunked.len()));
+        let answer = whole(chunked.as_bytes(), false);
+        assert_eq!((answer.body, answer.closes), (&b"{}"[..], false));
         let rest = b"HTTP/1.0 200 OK\r\n\r\nbody";
         assert_eq!(read(rest, false), Ok(None));
-        let answer = read(rest, true).unwrap().unwrap();
+        let answer = whole(rest, true);
         assert_eq!((answer.body, answer.closes), (&b"body"[..], true));
         let interim = format!("HTTP/1.1 100 Continue\r\n\r\n{OK}");
-        assert_eq!(read(interim.as_bytes(), false).unwrap().unwrap().length, interim.len());
+        let wanted = Answer { status: 202, body: b"{}", closes: false };
+        assert_eq!(whole(interim.as_bytes(), false), wanted);
         let close = "HTTP/1.1 400 X\r\nConnection: close\r\ncontent-length:0\r\n\r\n";
-        assert!(read(close.as_bytes(), false).unwrap().unwrap().closes);
+        assert!(whole(close.as_bytes(), false).closes);
         assert_eq!(read(b"SSH-2.0-x\r\n", false), Err(Malformed));
     }
 
     fn judged(route: Route, status: u16, body: &str) -> (Class, Vec<usize>) {
         let mut refused = Vec::new();
-        let answer = Answer { status, body: body.as_bytes(), length: 0, closes: false };
+        let answer = Answer { status, body: body.as_bytes(), closes: false };
         let class = judge(route, &answer, 3, &mut refused);
         (class, refused)
     }

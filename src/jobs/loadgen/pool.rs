@@ -360,40 +360,22 @@ impl Connection {
                 return News::Failed(Failure::Reset);
             }
             let ended = count == 0;
-            let is_whole = if self.partial.is_empty() {
-                whole(&scratch[..count], ended)
-            } else {
+            let is_first = self.partial.is_empty();
+            if !is_first {
                 self.partial.extend_from_slice(&scratch[..count]);
-                whole(&self.partial, ended)
-            };
-            match is_whole {
-                Err(failure) => return News::Failed(failure),
-                Ok(true) => {
-                    let bytes =
-                        if self.partial.is_empty() { &scratch[..count] } else { &self.partial[..] };
-                    return match answer::read(bytes, ended) {
-                        // More than was asked for: nobody knows what comes next.
-                        Ok(Some(answer)) if answer.length < bytes.len() => {
-                            News::Answer(Answer { closes: true, ..answer })
-                        }
-                        Ok(Some(answer)) => News::Answer(answer),
-                        _ => News::Failed(Failure::Malformed),
-                    };
+            }
+            let bytes = if is_first { &scratch[..count] } else { &self.partial[..] };
+            match answer::read(bytes, ended) {
+                Err(_) => return News::Failed(Failure::Malformed),
+                Ok(Some(found)) => {
+                    // Taken again: the borrow of this answer must not reach into the next round.
+                    let bytes = if is_first { &scratch[..count] } else { &self.partial[..] };
+                    return News::Answer(found.of(bytes));
                 }
-                Ok(false) if ended => return News::Failed(Failure::Reset),
-                Ok(false) if self.partial.is_empty() => {
-                    self.partial.extend_from_slice(&scratch[..count]);
-                }
-                Ok(false) => {}
+                Ok(None) if ended => return News::Failed(Failure::Reset),
+                Ok(None) if is_first => self.partial.extend_from_slice(&scratch[..count]),
+                Ok(None) => {}
             }
         }
-    }
-}
-
-/// Whether an answer is whole. Reading it twice keeps the borrow of its body out of the loop.
-fn whole(bytes: &[u8], ended: bool) -> Result<bool, Failure> {
-    match answer::read(bytes, ended) {
-        Ok(answer) => Ok(answer.is_some()),
-        Err(_) => Err(Failure::Malformed),
     }
 }

@@ -1,5 +1,8 @@
 //! Serving a router over real sockets: both kinds of listener, slow readers, long answers.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +12,7 @@ use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Limits, Listener, RouterHandler, bind_shared, serve};
+use super::{Limits, Listener, RouterHandler, bind_shared, serve, serve_on_threads};
 use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 use crate::settings::{ByteSize, Http, Span};
@@ -110,6 +113,75 @@ async fn an_answer_that_takes_its_time_is_not_idle() {
     let answer = rest(&mut stream).await;
     assert_eq!(answer.matches("piece").count(), 6, "{answer}");
     assert!(answer.ends_with("0\r\n\r\n"), "whole, then closed for want of a request");
+}
+
+/// What other threads have made ready (an event is durable) is answered before what has come since is
+/// read: else a thread with enough to read would answer nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "the thread is to be held up")]
+async fn answers_come_before_further_requests() {
+    const REQUESTS: usize = 60;
+    let (begun, handled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (written, all_written) = std::sync::mpsc::channel::<()>();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let (ended, end) = (Arc::new(Mutex::new(Some(ended))), Arc::new(Mutex::new(Some(end))));
+    let all_written = Arc::new(Mutex::new(all_written));
+    let waits = {
+        let (begun, handled) = (Arc::clone(&begun), Arc::clone(&handled));
+        move || async move {
+            let ended = ended.lock().unwrap().take().unwrap();
+            begun.fetch_add(1, SeqCst);
+            ended.await.unwrap();
+            handled.load(SeqCst).to_string()
+        }
+    };
+    let comes = {
+        let begun = Arc::clone(&begun);
+        move || async move {
+            match handled.fetch_add(1, SeqCst) {
+                0 => {
+                    begun.fetch_add(1, SeqCst);
+                    all_written.lock().unwrap().recv().unwrap();
+                }
+                5 => {
+                    let end = end.lock().unwrap().take().unwrap();
+                    std::thread::spawn(move || end.send(()).unwrap()).join().unwrap();
+                }
+                _ => {}
+            }
+        }
+    };
+    let router = Router::new().route("/waits", get(waits)).route("/comes", get(comes));
+    let (shutdown, listener) = (CancellationToken::new(), free());
+    let address = listener.local_addr().unwrap();
+    let handler = RouterHandler::new(router, &limits());
+    drop(tasks::spawn(
+        "serve",
+        serve_on_threads(vec![listener], handler, limits(), shutdown.clone()),
+    ));
+    let _running = shutdown.drop_guard();
+    let asked = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let until = async |count: usize| {
+        while begun.load(SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut waiting = asked("/waits").await;
+    until(1).await;
+    let mut coming = vec![asked("/comes").await];
+    until(2).await;
+    for _ in 1..REQUESTS {
+        coming.push(asked("/comes").await);
+    }
+    written.send(()).unwrap();
+    let answer = rest(&mut waiting).await;
+    let before: usize = answer.rsplit("\r\n").next().unwrap().parse().unwrap();
+    assert!((6..10).contains(&before), "{before} of {REQUESTS} were read before the answer");
 }
 
 #[tokio::test]
