@@ -70,8 +70,9 @@ pub fn run(bench: &mut Bench) -> Report {
         ],
         note: "\
 `serve collector` on the embedded log held to processor 0, the generator to the last one, batches of 100,
-compressed: so the generator can send more than the server can take. The knee is what 32 connections get that send as soon as they are answered. Then 8,000 connections send by a
-schedule of twice that rate. 5 ms is this table's reading of quick; \"none\" is that there was no 503.",
+compressed and made beforehand: so the generator can send more than the server can take. The knee is what 32
+connections get that send as soon as they are answered. Then 8,000 connections send by a schedule of twice that
+rate. 5 ms is this table's reading of quick; \"none\" is that there was no 503.",
         ..Report::default()
     }
 }

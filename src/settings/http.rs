@@ -52,7 +52,7 @@ impl Default for Http {
             body_timeout: Span::from_secs(30),
             write_timeout: Span::from_secs(30),
             idle_timeout: Span::from_secs(120),
-            max_queue_delay: Span(std::time::Duration::from_millis(100)),
+            max_queue_delay: Span(std::time::Duration::from_millis(200)),
             max_connections: 10_000,
             max_header_bytes: ByteSize(32 << 10),
             max_body_bytes: ByteSize(10 << 20),

@@ -1,5 +1,6 @@
 //! Serving a router over real sockets: both kinds of listener, slow readers, long answers.
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
@@ -115,10 +116,26 @@ async fn an_answer_that_takes_its_time_is_not_idle() {
     assert!(answer.ends_with("0\r\n\r\n"), "whole, then closed for want of a request");
 }
 
+/// Serves a router on a thread of its own.
+fn start_on_thread(router: Router) -> (SocketAddr, CancellationToken) {
+    let (shutdown, listener) = (CancellationToken::new(), free());
+    let address = listener.local_addr().unwrap();
+    let handler = RouterHandler::new(router, &limits());
+    let serving = serve_on_threads(vec![listener], handler, limits(), shutdown.clone());
+    drop(tasks::spawn("serve", serving));
+    (address, shutdown)
+}
+
+async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
 /// What other threads have made ready (an event is durable) is answered before what has come since is
 /// read: else a thread with enough to read would answer nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "the thread is to be held up")]
 async fn answers_come_before_further_requests() {
     const REQUESTS: usize = 60;
     let (begun, handled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -135,48 +152,35 @@ async fn answers_come_before_further_requests() {
             handled.load(SeqCst).to_string()
         }
     };
-    let comes = {
-        let begun = Arc::clone(&begun);
-        move || async move {
-            match handled.fetch_add(1, SeqCst) {
-                0 => {
-                    begun.fetch_add(1, SeqCst);
-                    all_written.lock().unwrap().recv().unwrap();
-                }
-                5 => {
-                    let end = end.lock().unwrap().take().unwrap();
-                    std::thread::spawn(move || end.send(()).unwrap()).join().unwrap();
-                }
-                _ => {}
+    let counted = Arc::clone(&begun);
+    let comes = move || async move {
+        match handled.fetch_add(1, SeqCst) {
+            // Holds the thread up until all of them are there to be read.
+            0 => {
+                counted.fetch_add(1, SeqCst);
+                all_written.lock().unwrap().recv().unwrap();
             }
+            5 => {
+                let end = end.lock().unwrap().take().unwrap();
+                std::thread::spawn(move || end.send(()).unwrap()).join().unwrap();
+            }
+            _ => {}
         }
     };
     let router = Router::new().route("/waits", get(waits)).route("/comes", get(comes));
-    let (shutdown, listener) = (CancellationToken::new(), free());
-    let address = listener.local_addr().unwrap();
-    let handler = RouterHandler::new(router, &limits());
-    drop(tasks::spawn(
-        "serve",
-        serve_on_threads(vec![listener], handler, limits(), shutdown.clone()),
-    ));
+    let (address, shutdown) = start_on_thread(router);
     let _running = shutdown.drop_guard();
-    let asked = async |path: &str| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        stream
-    };
     let until = async |count: usize| {
         while begun.load(SeqCst) < count {
             tokio::task::yield_now().await;
         }
     };
-    let mut waiting = asked("/waits").await;
+    let mut waiting = ask(address, "/waits").await;
     until(1).await;
-    let mut coming = vec![asked("/comes").await];
+    let mut coming = vec![ask(address, "/comes").await];
     until(2).await;
     for _ in 1..REQUESTS {
-        coming.push(asked("/comes").await);
+        coming.push(ask(address, "/comes").await);
     }
     written.send(()).unwrap();
     let answer = rest(&mut waiting).await;
