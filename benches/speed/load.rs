@@ -20,8 +20,8 @@ const ADDRESS: &str = "100.100.100.100";
 pub const BEFORE_NUMBER: &str = "\"event_id\":\"b-";
 /// Different requests of one connection.
 const TEMPLATES: usize = 4;
-/// Different requests of all connections where there are thousands: more would take long to make
-/// and much memory.
+/// Different requests of all connections together: as many for each of thousands would take long to
+/// make and much memory.
 const SHARED: usize = 256;
 /// How long a connection waits after a request without an answer.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);

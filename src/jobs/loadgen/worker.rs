@@ -23,7 +23,7 @@ const SECOND: u64 = 1_000_000_000;
 /// A request that starts later than this after it was due is late.
 pub(super) const LATE_NANOS: u64 = 1_000_000;
 /// Requests that are due within this time are sent together, late by less: at a high rate a wake-up
-/// for each costs the generator, and a server beside it, more than the request.
+/// for each would be a good part of what the generator costs.
 const SLICE: u64 = 200_000;
 /// How often time-outs are looked for and broken connections made anew.
 const TICK: u64 = 50_000_000;

@@ -28,7 +28,7 @@ use crate::runtime::tasks;
 
 /// How many tasks are polled between two looks at those that other threads woke. These are requests
 /// whose events have become durable: by tokio's own 31 one of them would be answered for 31 that are
-/// read, and under load all connections would be read before the first of them is answered.
+/// read, and given too much all connections would be read before the first of them is answered.
 const ANSWERS_FIRST: u32 = 1;
 /// The wait after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
