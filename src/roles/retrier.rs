@@ -121,13 +121,13 @@ impl Running {
             match self.feed.next(POLL_RECORDS, self.wait()).await? {
                 Step::Records(fetched) => self.take(fetched),
                 Step::Revoking(gone) | Step::Lost(gone) => self.forget(&gone),
-                Step::Idle if self.waiting.is_empty() => {
+                Step::Idle | Step::End if self.waiting.is_empty() => {
                     if !self.feed.pass_gaps().await? {
                         break;
                     }
                     self.feed.watch().await?;
                 }
-                Step::Idle => {}
+                Step::Idle | Step::End => {}
             }
         }
         Ok(())

@@ -96,7 +96,7 @@ impl Running {
                     self.forget(&gone);
                 }
                 Step::Lost(gone) => self.forget(&gone),
-                Step::Idle if self.feed.stop.is_asked() => {
+                Step::End => {
                     self.flush_all().await?;
                     return self.pass_gaps().await.map(|_| ());
                 }

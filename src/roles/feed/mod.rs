@@ -63,6 +63,9 @@ pub(super) enum Step {
     Lost(Vec<Assignment>),
     /// Nothing within the wait.
     Idle,
+    /// Nothing within a wait that began after the role was told to end, or no way to ask: all that
+    /// stood before the stop has been read, where the sources were still by then.
+    End,
 }
 
 /// One role's membership.
@@ -132,6 +135,8 @@ impl Feed {
     pub(super) async fn next(&mut self, max: usize, wait: Duration) -> Result<Step, RoleError> {
         loop {
             self.voice.step();
+            // An answer to a question from before the stop says nothing of what came until then.
+            let was_asked = self.stop.is_asked();
             let polled = match self.stash.pop_front() {
                 Some(polled) => Ok(polled),
                 None => self.consumer.poll(max, wait).await,
@@ -139,14 +144,16 @@ impl Feed {
             match polled {
                 Ok(polled) => {
                     self.voice.works();
-                    if let Some(step) = self.step(polled) {
-                        return Ok(step);
+                    match self.step(polled) {
+                        Some(Step::Idle) if was_asked => return Ok(Step::End),
+                        Some(step) => return Ok(step),
+                        None => {}
                     }
                 }
                 Err(error) => {
                     let wait = wait_or_end(self.role, &mut self.voice, "read its topics", error)?;
-                    self.wait_out(wait).await;
-                    return Ok(Step::Idle);
+                    let goes_on = self.wait_out(wait).await;
+                    return Ok(if goes_on { Step::Idle } else { Step::End });
                 }
             }
         }

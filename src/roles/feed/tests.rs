@@ -10,18 +10,23 @@ use crate::settings::Settings;
 /// What was done with the consumer, in order.
 type Done = Arc<Mutex<Vec<&'static str>>>;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Scripted {
     done: Done,
     polls: VecDeque<Polled>,
     refusals: usize,
     is_paused: bool,
+    /// Cancelled in the middle of the first poll.
+    stops: Option<CancellationToken>,
 }
 
 #[async_trait::async_trait]
 impl Consumer for Scripted {
     async fn poll(&mut self, _max_records: usize, _max_wait: Duration) -> PortResult<Polled> {
         self.done.lock().unwrap().push(if self.is_paused { "paused poll" } else { "poll" });
+        if let Some(stop) = self.stops.take() {
+            stop.cancel();
+        }
         Ok(self.polls.pop_front().unwrap_or(Polled::Idle))
     }
 
@@ -59,7 +64,7 @@ fn feed(polls: impl IntoIterator<Item = Polled>, refusals: usize) -> (Feed, Done
     let deps = RoleDeps { ports, settings, health: Health::new() };
     let done = Done::default();
     let polls = polls.into_iter().collect();
-    let consumer = Scripted { done: Arc::clone(&done), polls, refusals, is_paused: false };
+    let consumer = Scripted { done: Arc::clone(&done), polls, refusals, ..Scripted::default() };
     let feed = Feed {
         role: Role::Worker,
         log: Arc::clone(&deps.ports.log),
@@ -131,4 +136,19 @@ async fn the_lag_of_others_makes_nobody_join_again() {
     assert_eq!(feed.behind(&[lag(0, 5, 10)]), 0, "a share of nothing");
     feed.step(Polled::Assigned(vec![assignment(1)]));
     assert_eq!(feed.behind(&[lag(0, 5, 10), lag(1, 3, 4)]), 1);
+}
+
+/// What came between the poll that brought nothing and the stop is part of what a drain reads.
+#[tokio::test]
+async fn a_poll_that_began_before_the_stop_is_not_the_last() {
+    let (mut feed, done) = feed([], 0);
+    let stops = Some(feed.stop.shutdown.clone());
+    let late = Polled::Records(Vec::new());
+    let polls = VecDeque::from([Polled::Idle, late]);
+    feed.consumer = Box::new(Scripted { done, polls, stops, ..Scripted::default() });
+    let mut steps = Vec::new();
+    for _ in 0..3 {
+        steps.push(feed.next(1, Duration::ZERO).await.unwrap());
+    }
+    assert!(matches!(&steps[..], [Step::Idle, Step::Records(_), Step::End]), "{steps:?}");
 }

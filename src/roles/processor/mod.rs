@@ -165,10 +165,13 @@ impl Running {
                     if !self.finish().await? || !self.feed.pass_gaps().await? {
                         return Ok(());
                     }
-                    if self.feed.stop.is_asked() {
-                        return Ok(());
-                    }
                     self.idle().await?;
+                }
+                Step::End => {
+                    if self.finish().await? {
+                        self.feed.pass_gaps().await?;
+                    }
+                    return Ok(());
                 }
             }
         }

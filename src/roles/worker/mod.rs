@@ -108,6 +108,8 @@ impl Worker {
 struct Work {
     fetched: Vec<Fetched>,
     count: usize,
+    /// The role was told to end, and nothing follows.
+    is_last: bool,
 }
 
 /// A batch that is being applied, and the records it was read from.
@@ -135,7 +137,7 @@ impl Running {
                 }
                 continue;
             }
-            if !self.settle().await? || !self.pass_gaps().await? || self.feed.stop.is_asked() {
+            if !self.settle().await? || !self.pass_gaps().await? || work.is_last {
                 return Ok(());
             }
             self.feed.watch().await?;
@@ -164,16 +166,21 @@ impl Running {
                 Step::Revoking(gone) | Step::Lost(gone) => {
                     work.forget(&gone);
                     if !self.settle().await? {
-                        return Ok(Work::default());
+                        return Ok(Work { is_last: true, ..Work::default() });
                     }
                 }
                 Step::Idle => {
-                    if is_drain || due.is_none_or(|due| due <= Instant::now()) {
+                    if due.is_none_or(|due| due <= Instant::now()) {
                         break;
                     }
                 }
+                Step::End => {
+                    work.is_last = true;
+                    break;
+                }
             }
         }
+        work.is_last |= self.feed.stop.is_now();
         Ok(work)
     }
 

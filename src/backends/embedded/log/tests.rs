@@ -95,6 +95,30 @@ fn the_real_disk_keeps_what_was_appended_over_segments_and_openings() {
     assert_eq!((log.low(), log.high(), values(&log)), (0, 24, expected));
 }
 
+/// A kill between a roll and the first write leaves a newest segment without a frame, or with the
+/// beginning of one.
+#[test]
+fn a_newest_segment_without_a_frame_is_gone_on_with_and_its_torn_beginning_is_cut() {
+    for (length, is_torn) in [(0, false), (4096, false), (4096, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path(), 0, Arc::new(SystemDisk));
+        append(&log, &["a"]).unwrap();
+        drop(log);
+        let first = std::fs::read(&segment_paths(directory.path())[0]).unwrap();
+        let newest = directory.path().join(format!("{:020}.seg", 1));
+        let file = File::create(&newest).unwrap();
+        file.set_len(length).unwrap();
+        if is_torn {
+            file.write_all_at(&first[..20], 0).unwrap();
+        }
+        let log = open(directory.path(), 0, Arc::new(SystemDisk));
+        assert_eq!((log.high(), values(&log)), (1, vec!["a".to_owned()]), "{length} {is_torn}");
+        assert_eq!(std::fs::read(&newest).unwrap(), vec![0; length as usize], "cut");
+        append(&log, &["b"]).unwrap();
+        assert_eq!(values(&log), ["a", "b"], "{length} {is_torn}");
+    }
+}
+
 #[test]
 fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
