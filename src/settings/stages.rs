@@ -46,6 +46,8 @@ pub struct Processor {
     pub count: usize,
     /// Events judged in one step.
     pub batch_size: usize,
+    /// How long records gather after a step of fewer than half as many; 0 is not at all.
+    pub linger: Span,
     /// How long a mark of an `event_id` lives.
     pub dedup_ttl: Span,
     /// Events a minute from one address; 0 is off.
@@ -73,6 +75,7 @@ impl Default for Processor {
         Self {
             count: 1,
             batch_size: 1024,
+            linger: Span(Duration::from_millis(20)),
             dedup_ttl: Span::from_secs(86_400),
             ip_rate_limit_per_min: 0,
             ban: Span::from_secs(3600),

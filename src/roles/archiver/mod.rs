@@ -26,6 +26,8 @@ use crate::settings::Settings;
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 const DRAIN_WAIT: Duration = Duration::from_millis(20);
 const POLL_RECORDS: usize = 4096;
+/// How long records gather: objects are made in seconds, and each read costs a thread's turn.
+const GATHER: Duration = Duration::from_millis(50);
 /// Bytes of memory that objects in the making may have together; past it the largest is written.
 const MAX_HELD: usize = 32 << 20;
 
@@ -57,7 +59,7 @@ impl Archiver {
         let settings = Arc::clone(&self.deps.settings);
         let reads = (settings.groups.archiver.clone(), settings.archiver_topics());
         let feed = Feed::join(Role::Archiver, &self.deps, self.voice, reads, stop).await?;
-        let Some(feed) = feed else { return Ok(()) };
+        let Some(feed) = feed.map(|feed| feed.gathering(GATHER)) else { return Ok(()) };
         let mut running = Running {
             feed,
             objects: Arc::clone(&self.deps.ports.objects),

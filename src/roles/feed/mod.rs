@@ -84,6 +84,10 @@ pub(super) struct Feed {
     pub(super) stop: Stop,
     moved_at: Instant,
     is_held: bool,
+    /// How long records gather after a read that brought few; see [`Feed::gathering`].
+    gather: Duration,
+    /// Until when they do.
+    rests_until: Option<Instant>,
     /// The group has given this member its share, which may be nothing.
     has_joined: bool,
     /// The group's positions at the last look of a member without a share.
@@ -126,15 +130,39 @@ impl Feed {
             stop,
             moved_at: Instant::now(),
             is_held: false,
+            gather: Duration::ZERO,
+            rests_until: None,
             has_joined: false,
             seen: Vec::new(),
         }))
     }
 
-    /// The next step, within `wait`. Errors of the log are waited out.
+    /// Lets so much time pass between a read that brought less than half of what was asked for and
+    /// the next one, unless the role is told to end. What a role does once a read, however few
+    /// records it brought, costs more than the records where they come one by one: synced writes,
+    /// transactions, threads woken. Whoever comes after a pause is not held up.
+    pub(super) fn gathering(mut self, gather: Duration) -> Self {
+        self.gather = gather;
+        self
+    }
+
+    /// Whether the next read waits for records to gather: what is in hand should be finished first.
+    pub(super) fn is_gathering(&self) -> bool {
+        !self.stop.is_asked() && self.rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until records have gathered.
+    async fn rest(&mut self) {
+        if let Some(until) = self.rests_until.take() {
+            sleep(until.saturating_duration_since(Instant::now()), &self.stop).await;
+        }
+    }
+
+    /// The next step, within `wait` from when records have gathered. Errors of the log are waited out.
     pub(super) async fn next(&mut self, max: usize, wait: Duration) -> Result<Step, RoleError> {
         loop {
             self.voice.step();
+            self.rest().await;
             // An answer to a question from before the stop says nothing of what came until then.
             let was_asked = self.stop.is_asked();
             let polled = match self.stash.pop_front() {
@@ -146,7 +174,10 @@ impl Feed {
                     self.voice.works();
                     match self.step(polled) {
                         Some(Step::Idle) if was_asked => return Ok(Step::End),
-                        Some(step) => return Ok(step),
+                        Some(step) => {
+                            self.pace(&step, max);
+                            return Ok(step);
+                        }
                         None => {}
                     }
                 }
@@ -156,6 +187,15 @@ impl Feed {
                     return Ok(if goes_on { Step::Idle } else { Step::End });
                 }
             }
+        }
+    }
+
+    /// Lets records gather where a read brought few.
+    fn pace(&mut self, step: &Step, max: usize) {
+        if let Step::Records(fetched) = step {
+            let count: usize = fetched.iter().map(|fetched| fetched.records.len()).sum();
+            let is_few = count < max / 2 && !self.gather.is_zero();
+            self.rests_until = is_few.then(|| Instant::now() + self.gather);
         }
     }
 

@@ -1,8 +1,12 @@
 use std::sync::Mutex;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::backends::memory::{MemoryLog, MemoryObjectStore, MemoryState, store};
-use crate::model::{Partition, TopicPartition};
+use crate::model::{
+    ConsumedRecord, Headers, Partition, Record, Timestamp, TopicId, TopicPartition,
+};
 use crate::ports::{Clock, Ports, SystemClock};
 use crate::runtime::health::Health;
 use crate::settings::Settings;
@@ -78,6 +82,8 @@ fn feed(polls: impl IntoIterator<Item = Polled>, refusals: usize) -> (Feed, Done
         stop: Stop { shutdown: CancellationToken::new(), ending: Ending::InHand },
         moved_at: Instant::now(),
         is_held: false,
+        gather: Duration::ZERO,
+        rests_until: None,
         has_joined: false,
         seen: Vec::new(),
     };
@@ -151,4 +157,42 @@ async fn a_poll_that_began_before_the_stop_is_not_the_last() {
         steps.push(feed.next(1, Duration::ZERO).await.unwrap());
     }
     assert!(matches!(&steps[..], [Step::Idle, Step::Records(_), Step::End]), "{steps:?}");
+}
+
+fn records(count: i64) -> Polled {
+    let topic_id = TopicId::mint();
+    let record = |offset| ConsumedRecord {
+        topic: Topic::new("processed-events"),
+        topic_id,
+        partition: Partition(0),
+        offset: Offset(offset),
+        record: Record {
+            key: Bytes::new(),
+            value: Bytes::new(),
+            timestamp: Timestamp::from_millis_clamped(0),
+            headers: Headers::new(),
+        },
+    };
+    let records = (0..count).map(record).collect();
+    Polled::Records(vec![Fetched { assignment: assignment(0), records }])
+}
+
+/// Few records make the next read wait, half of what was asked for does not, and a stop ends it.
+#[tokio::test]
+async fn records_gather_after_a_read_that_brought_few() {
+    let (feed, _) = feed([records(5), records(4), Polled::Idle, records(1)], 0);
+    let hour = Duration::from_secs(3600);
+    let mut feed = feed.gathering(hour);
+    feed.next(10, hour).await.unwrap();
+    assert!(!feed.is_gathering(), "five of ten");
+    feed.next(10, hour).await.unwrap();
+    assert!(feed.is_gathering(), "four of ten");
+    feed.rests_until = None;
+    feed.next(10, hour).await.unwrap();
+    assert!(!feed.is_gathering(), "nothing: who comes next is not held up");
+    feed.next(10, hour).await.unwrap();
+    assert!(feed.is_gathering());
+    feed.stop.shutdown.cancel();
+    assert!(!feed.is_gathering());
+    assert!(matches!(feed.next(10, hour).await.unwrap(), Step::End));
 }

@@ -72,7 +72,9 @@ impl Processor {
         let settings = Arc::clone(&self.deps.settings);
         let reads = (settings.groups.processor.clone(), vec![settings.topics.raw.clone()]);
         let feed = Feed::join(Role::Processor, &self.deps, self.voice, reads, stop).await?;
-        let Some(feed) = feed else { return Ok(()) };
+        let Some(feed) = feed.map(|feed| feed.gathering(settings.processor.linger.0)) else {
+            return Ok(());
+        };
         let suspects = Suspects::new(settings.processor.batch_size.saturating_mul(BATCHES_IN_HAND));
         let mut running = Running::new(&self.deps, feed, suspects);
         running.work().await?;
@@ -145,6 +147,9 @@ impl Running {
         loop {
             if self.feed.stop.is_now() {
                 return self.finish().await.map(|_| ());
+            }
+            if self.feed.is_gathering() && !self.finish().await? {
+                return Ok(());
             }
             let wait = self.wait();
             match self.feed.next(batch_size, wait).await? {
