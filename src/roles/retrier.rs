@@ -11,7 +11,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge};
 use tokio::time::Instant;
 
-use super::feed::{Feed, Step, Stop};
+use super::feed::{self, Feed, Halt, Step, Stop};
 use super::outbox::{Lane, Outbox};
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
@@ -64,7 +64,7 @@ impl Retrier {
             republished: metrics::counter!(names::RETRIER_REPUBLISHED),
             held: metrics::gauge!(names::RETRIER_WAITING),
         };
-        running.work().await?;
+        feed::ended(running.work().await)?;
         running.feed.close().await;
         Ok(())
     }
@@ -111,20 +111,16 @@ struct Running {
 }
 
 impl Running {
-    async fn work(&mut self) -> Result<(), RoleError> {
+    async fn work(&mut self) -> Result<(), Halt> {
         while !self.feed.stop.is_asked() {
-            if !self.republish().await? {
-                break;
-            }
+            self.republish().await?;
             let is_full = self.waiting.len() >= MOST_WAITING || self.bytes >= MOST_BYTES;
             self.feed.hold(is_full);
             match self.feed.next(POLL_RECORDS, self.wait()).await? {
                 Step::Records(fetched) => self.take(fetched),
                 Step::Revoking(gone) | Step::Lost(gone) => self.forget(&gone),
                 Step::Idle | Step::End if self.waiting.is_empty() => {
-                    if !self.feed.pass_gaps().await? {
-                        break;
-                    }
+                    self.feed.pass_gaps().await?;
                     self.feed.watch().await?;
                 }
                 Step::Idle | Step::End => {}
@@ -171,8 +167,8 @@ impl Running {
         self.held.set(f64::from(u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)));
     }
 
-    /// Puts back what is due and commits; `false` when stopped before that worked.
-    async fn republish(&mut self) -> Result<bool, RoleError> {
+    /// Puts back what is due and commits.
+    async fn republish(&mut self) -> Result<(), Halt> {
         let mut due = Vec::new();
         let now = Instant::now();
         while self.waiting.peek().is_some_and(|Reverse(first)| first.due <= now) {
@@ -182,7 +178,7 @@ impl Running {
             }
         }
         if due.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let made_at = self.clock.now();
         let mut lanes: HashMap<Topic, Lane> = HashMap::new();
@@ -193,9 +189,7 @@ impl Running {
         }
         let mut outbox = Outbox::new(Arc::clone(&self.log), lanes.into_values());
         while let Err(error) = outbox.append().await {
-            if !self.feed.pause("put events back", error).await? {
-                return Ok(false);
-            }
+            self.feed.pause("put events back", error).await?;
         }
         self.republished.increment(due.len() as u64);
         let mut progress = Vec::new();

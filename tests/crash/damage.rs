@@ -222,7 +222,7 @@ fn a_torn_tail_is_cut_and_takes_nothing_acknowledged() {
 /// right after a new one was begun leaves that without a frame.
 fn head_of_a_frame(partition: &Path) -> Vec<u8> {
     let files = segments(partition);
-    let newest = files.iter().rev().find(|file| data_end(file) > 0).expect("events were sent");
+    let newest = files.iter().rev().find(|file| data_end(file) > 0).unwrap();
     let mut head = vec![0; 150];
     File::open(newest).unwrap().read_exact_at(&mut head, 0).unwrap();
     head

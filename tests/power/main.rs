@@ -18,7 +18,7 @@ use std::process::Command;
 
 use harness::audit::assert_promise;
 use harness::load::{Load, Sent};
-use harness::server::{Server, pause};
+use harness::server::{Server, eventually, pause};
 use harness::{evp, said, stdout};
 use rustix::process::Signal;
 
@@ -48,7 +48,8 @@ fn power_cuts_lose_and_double_nothing() {
         let mut sent = Sent::default();
         let server = Server::start_with(&disk.data_dir(), QUICK, &[]);
         let load = Load::start(&server.url, &format!("cut{cut}"), 4);
-        pause(200 + (cut * 271) % 1700);
+        eventually(30, || "an answer".to_owned(), || load.answered() > 0);
+        pause(50 + (cut * 271) % 1700);
         server.signal(Signal::STOP);
         let copy = home.path().join("copy.img");
         // Only what reached the image's file is in the copy: the page cache of the mounted file

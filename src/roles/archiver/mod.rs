@@ -14,7 +14,7 @@ use metrics::Counter;
 use pending::{Made, Pending};
 use place::{Placed, place};
 
-use super::feed::{Feed, Step, Stop};
+use super::feed::{self, Feed, Halt, Step, Stop};
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
 use crate::model::{Topic, TopicPartition};
@@ -67,7 +67,7 @@ impl Archiver {
             pending: BTreeMap::new(),
             metrics: Metrics::new(),
         };
-        running.work().await?;
+        feed::ended(running.work().await)?;
         running.feed.close().await;
         Ok(())
     }
@@ -82,7 +82,7 @@ struct Running {
 }
 
 impl Running {
-    async fn work(&mut self) -> Result<(), RoleError> {
+    async fn work(&mut self) -> Result<(), Halt> {
         loop {
             if self.feed.stop.is_now() {
                 return self.flush_all().await;
@@ -91,29 +91,23 @@ impl Running {
                 Step::Records(fetched) => self.add(fetched).await?,
                 Step::Revoking(gone) => {
                     for assignment in &gone {
-                        if !self.flush(&assignment.at).await? {
-                            return Ok(());
-                        }
+                        self.flush(&assignment.at).await?;
                     }
                     self.forget(&gone);
                 }
                 Step::Lost(gone) => self.forget(&gone),
                 Step::End => {
                     self.flush_all().await?;
-                    return self.pass_gaps().await.map(|_| ());
+                    return self.pass_gaps().await;
                 }
                 Step::Idle if self.pending.values().all(Pending::is_empty) => {
-                    if !self.pass_gaps().await? {
-                        return Ok(());
-                    }
+                    self.pass_gaps().await?;
                     self.feed.watch().await?;
                 }
                 Step::Idle => {}
             }
             while let Some(at) = self.due() {
-                if !self.flush_once(&at).await? {
-                    return Ok(());
-                }
+                self.flush_once(&at).await?;
             }
         }
     }
@@ -162,45 +156,39 @@ impl Running {
     }
 
     /// Moves past what can no longer be read, once everything before it is in objects.
-    async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+    async fn pass_gaps(&mut self) -> Result<(), Halt> {
         if self.pending.values().all(Pending::is_empty) {
-            return self.feed.pass_gaps().await;
-        }
-        Ok(true)
-    }
-
-    async fn flush_all(&mut self) -> Result<(), RoleError> {
-        let all: Vec<_> = self.pending.keys().cloned().collect();
-        for at in all {
-            if !self.flush(&at).await? {
-                break;
-            }
+            self.feed.pass_gaps().await?;
         }
         Ok(())
     }
 
-    /// Writes everything of a partition; `false` when stopped before that worked.
-    async fn flush(&mut self, at: &TopicPartition) -> Result<bool, RoleError> {
-        while self.pending.get(at).is_some_and(|pending| !pending.is_empty()) {
-            if !self.flush_once(at).await? {
-                return Ok(false);
-            }
+    async fn flush_all(&mut self) -> Result<(), Halt> {
+        let all: Vec<_> = self.pending.keys().cloned().collect();
+        for at in all {
+            self.flush(&at).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Writes one object and commits; `false` when stopped before that worked.
-    async fn flush_once(&mut self, at: &TopicPartition) -> Result<bool, RoleError> {
-        let Some(pending) = self.pending.get_mut(at) else { return Ok(true) };
-        let Some(open) = pending.take() else { return Ok(true) };
+    /// Writes everything of a partition.
+    async fn flush(&mut self, at: &TopicPartition) -> Result<(), Halt> {
+        while self.pending.get(at).is_some_and(|pending| !pending.is_empty()) {
+            self.flush_once(at).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes one object and commits.
+    async fn flush_once(&mut self, at: &TopicPartition) -> Result<(), Halt> {
+        let Some(pending) = self.pending.get_mut(at) else { return Ok(()) };
+        let Some(open) = pending.take() else { return Ok(()) };
         let assignment = pending.assignment.clone();
         let made = blocking(move || open.finish()).await?.map_err(|error| unmakable(at, &error))?;
-        let Some(made) = made else { return Ok(true) };
+        let Some(made) = made else { return Ok(()) };
         let objects = Arc::clone(&self.objects);
         let try_place = || place(&*objects, &made.segment);
-        let Some(placed) = self.feed.insist("write the archive", try_place).await? else {
-            return Ok(false);
-        };
+        let placed = self.feed.insist("write the archive", try_place).await?;
         self.metrics.add(&made.segment, &placed);
         if let Some(key) = &placed.damaged {
             self.feed.voice.remarks(format!(
@@ -210,9 +198,9 @@ impl Running {
         }
         self.reached(at, made, &placed).await?;
         let progress = [Progress { assignment, next: placed.next }];
-        let is_committed = self.feed.commit(&progress).await?;
+        self.feed.commit(&progress).await?;
         crash::point("archiver.commit.after");
-        Ok(is_committed)
+        Ok(())
     }
 
     async fn reached(

@@ -1,5 +1,6 @@
-//! A role's membership in its group: polling, waiting without losing the membership, committing,
-//! and noticing that nothing moves.
+//! A role's membership in its group: polling, waiting without losing the membership, committing.
+
+mod stuck;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
 use crate::model::{GroupId, Offset, Topic};
-use crate::pipeline::lag::{self, PartitionLag};
 use crate::ports::{
     Assignment, Consumer, Error, EventLog, Fetched, Kind, Polled, Progress, Result as PortResult,
 };
@@ -20,8 +20,6 @@ use crate::runtime::shutdown::CancellationToken;
 
 /// Longest time between two polls of a waiting role.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
-/// Lag without progress for so long, while nothing is waited for, is a stuck consumer.
-const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// How a role ends once it is told to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +47,30 @@ impl Stop {
     /// Whether a role that was told to end does so before reading on.
     pub(super) fn is_now(&self) -> bool {
         self.is_asked() && self.ending == Ending::InHand
+    }
+}
+
+/// Why a role's work broke off.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It was told to end while something that it waited for did not work. What is in hand comes
+    /// again.
+    Stopped,
+    /// Something failed that waiting does not mend.
+    Failed(RoleError),
+}
+
+impl From<RoleError> for Halt {
+    fn from(error: RoleError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// How a role ends after its work: to be stopped is no failure.
+pub(super) fn ended(worked: Result<(), Halt>) -> Result<(), RoleError> {
+    match worked {
+        Ok(()) | Err(Halt::Stopped) => Ok(()),
+        Err(Halt::Failed(error)) => Err(error),
     }
 }
 
@@ -250,19 +272,18 @@ impl Feed {
         std::mem::take(&mut self.passed)
     }
 
-    /// Commits them, for roles whose positions stand alone; `false` when stopped before it worked.
-    pub(super) async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+    /// Commits them, for roles whose positions stand alone.
+    pub(super) async fn pass_gaps(&mut self) -> Result<(), Halt> {
         let passed = self.passed();
-        if passed.is_empty() { Ok(true) } else { self.commit(&passed).await }
+        if passed.is_empty() { Ok(()) } else { self.commit(&passed).await }
     }
 
-    /// Repeats an operation in place until it works, for as long as it takes; `None` when stopped
-    /// while it does not.
+    /// Repeats an operation in place until it works, for as long as it takes.
     pub(super) async fn insist<T, F>(
         &mut self,
         doing: &str,
         mut operation: impl FnMut() -> F,
-    ) -> Result<Option<T>, RoleError>
+    ) -> Result<T, Halt>
     where
         F: Future<Output = PortResult<T>>,
     {
@@ -271,24 +292,18 @@ impl Feed {
             match operation().await {
                 Ok(done) => {
                     self.voice.works();
-                    return Ok(Some(done));
+                    return Ok(done);
                 }
-                Err(error) => {
-                    if !self.pause(doing, error).await? {
-                        return Ok(None);
-                    }
-                }
+                Err(error) => self.pause(doing, error).await?,
             }
         }
     }
 
-    /// Waits after a failure, paused, keeping the membership; `false` when stopped meanwhile.
-    pub(super) async fn pause(&mut self, doing: &str, error: Error) -> Result<bool, RoleError> {
+    /// Waits after a failure, paused, keeping the membership.
+    pub(super) async fn pause(&mut self, doing: &str, error: Error) -> Result<(), Halt> {
         let wait = wait_or_end(self.role, &mut self.voice, doing, error)?;
-        if self.stop.is_asked() {
-            return Ok(false);
-        }
-        Ok(self.wait_out(wait).await)
+        let goes_on = !self.stop.is_asked() && self.wait_out(wait).await;
+        if goes_on { Ok(()) } else { Err(Halt::Stopped) }
     }
 
     /// Whether polls bring no more records for now, while the membership is kept.
@@ -337,88 +352,18 @@ impl Feed {
         })
     }
 
-    /// Commits positions whose effects are durable; `false` when stopped before it worked.
-    pub(super) async fn commit(&mut self, progress: &[Progress]) -> Result<bool, RoleError> {
+    /// Commits positions whose effects are durable.
+    pub(super) async fn commit(&mut self, progress: &[Progress]) -> Result<(), Halt> {
         self.moved_at = Instant::now();
         while let Err(error) = self.consumer.commit(progress).await {
-            if !self.pause("commit its positions", error).await? {
-                return Ok(false);
-            }
+            self.pause("commit its positions", error).await?;
         }
         self.passed.retain(|passed| {
             let is_past = |done: &Progress| done.next >= passed.next;
             !progress.iter().any(|done| done.assignment == passed.assignment && is_past(done))
         });
         self.voice.works();
-        Ok(true)
-    }
-
-    /// Called when idle with nothing in hand: joins again where there is lag and nothing moves.
-    pub(super) async fn watch(&mut self) -> Result<(), RoleError> {
-        if self.moved_at.elapsed() < STUCK_AFTER || self.stop.is_asked() {
-            return Ok(());
-        }
-        self.moved_at = Instant::now();
-        let readers = [(self.group.clone(), self.topics.clone())];
-        let Ok(lags) = lag::lag(&*self.log, &readers).await else { return Ok(()) };
-        let behind = self.behind(&lags);
-        if behind == 0 {
-            return Ok(());
-        }
-        tracing::warn!(
-            role = %self.role, lag = behind,
-            "no progress for {} s with records waiting; joining the group again",
-            STUCK_AFTER.as_secs()
-        );
-        metrics::counter!(names::STUCK, "role" => self.role.as_str()).increment(1);
-        self.rejoin().await
-    }
-
-    /// Records that wait for this member: those of its partitions. Those of others' are their affair:
-    /// a member without a share would only disturb them by joining again. One that never got one is
-    /// stuck where the whole group stands still.
-    fn behind(&mut self, lags: &[PartitionLag]) -> u64 {
-        let is_mine = |lag: &&PartitionLag| {
-            let is_there = |mine: &Assignment| {
-                mine.at.topic == lag.topic && mine.at.partition == lag.partition
-            };
-            self.assigned.iter().any(is_there)
-        };
-        if self.has_joined {
-            return lags.iter().filter(is_mine).map(PartitionLag::lag).sum();
-        }
-        let positions: Vec<_> = lags.iter().map(|lag| lag.committed).collect();
-        if self.seen == positions {
-            return lag::total(lags);
-        }
-        self.seen = positions;
-        0
-    }
-
-    async fn rejoin(&mut self) -> Result<(), RoleError> {
-        let old = std::mem::replace(&mut self.consumer, Box::new(Left));
-        if let Err(error) = old.close().await {
-            tracing::debug!(role = %self.role, error = %error.chain(), "leaving the group");
-        }
-        self.stash.clear();
-        self.assigned.clear();
-        self.passed.clear();
-        self.has_joined = false;
-        self.seen.clear();
-        loop {
-            match self.log.consumer(&self.group, &self.topics).await {
-                Ok(consumer) => {
-                    self.consumer = consumer;
-                    self.voice.works();
-                    return Ok(());
-                }
-                Err(error) => {
-                    if !self.pause("join its group", error).await? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        Ok(())
     }
 
     /// Leaves the group.
@@ -427,27 +372,6 @@ impl Feed {
         if let Err(error) = self.consumer.close().await {
             tracing::warn!(role = %self.role, error = %error.chain(), "leaving the group failed");
         }
-    }
-}
-
-/// What stands in for a consumer between leaving and joining.
-#[derive(Debug)]
-struct Left;
-
-#[async_trait::async_trait]
-impl Consumer for Left {
-    async fn poll(&mut self, _max_records: usize, _max_wait: Duration) -> PortResult<Polled> {
-        Ok(Polled::Idle)
-    }
-
-    async fn commit(&mut self, _progress: &[Progress]) -> PortResult<()> {
-        Ok(())
-    }
-
-    fn set_paused(&mut self, _paused: bool) {}
-
-    async fn close(self: Box<Self>) -> PortResult<()> {
-        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::pipeline::rules::RuleSet;
 use crate::ports::{
     Assignment, Candidate, Fetched, Limits, Progress, Result as PortResult, State, Verdict,
 };
+use crate::roles::feed::Halt;
 use crate::roles::{Role, RoleError};
 use crate::runtime::tasks;
 
@@ -91,16 +92,13 @@ impl Running {
         (readable, judged)
     }
 
-    /// Asks for the verdicts, by the rules as they are after the batch before; `false` when stopped
-    /// meanwhile.
+    /// Asks for the verdicts, by the rules as they are after the batch before.
     pub(super) async fn begin(
         &mut self,
         readable: Vec<Readable>,
         judged: Judged,
-    ) -> Result<bool, RoleError> {
-        if !self.refresh_rules().await? {
-            return Ok(false);
-        }
+    ) -> Result<(), Halt> {
+        self.refresh_rules().await?;
         let candidates: Vec<Candidate> =
             readable.iter().map(|event| self.candidate(event)).collect();
         let (state, limits) = (Arc::clone(&self.ports.state), self.limits);
@@ -110,12 +108,12 @@ impl Running {
                 async move { ask(&*state, &candidates, &limits).await },
             );
         self.judging = Some(Judging { readable, judged, asked });
-        Ok(true)
+        Ok(())
     }
 
-    /// Waits for the verdicts and writes what they ask for; `None` when stopped while waiting.
-    /// Where judging together panics, one by one, to find the event that does it.
-    pub(super) async fn conclude(&mut self, judging: Judging) -> Result<Option<Judged>, RoleError> {
+    /// Waits for the verdicts and writes what they ask for. Where judging together panics, one by
+    /// one, to find the event that does it.
+    pub(super) async fn conclude(&mut self, judging: Judging) -> Result<Judged, Halt> {
         let Judging { readable, mut judged, asked } = judging;
         let asked = asked
             .await
@@ -123,15 +121,10 @@ impl Running {
         let verdicts = match asked {
             Ok(verdicts) => self.heard(readable.len(), verdicts),
             Err(error) => {
-                if !self.feed.pause("judge a batch", error).await? {
-                    return Ok(None);
-                }
+                self.feed.pause("judge a batch", error).await?;
                 let candidates: Vec<Candidate> =
                     readable.iter().map(|event| self.candidate(event)).collect();
-                match self.verdicts(&candidates).await? {
-                    Some(verdicts) => verdicts,
-                    None => return Ok(None),
-                }
+                self.verdicts(&candidates).await?
             }
         };
         match verdicts {
@@ -141,16 +134,15 @@ impl Running {
                 for event in &readable {
                     // Made anew: one of those before may have made a ban.
                     match self.verdicts(&[self.candidate(event)]).await? {
-                        None => return Ok(None),
-                        Some(Ok(verdicts)) => {
+                        Ok(verdicts) => {
                             self.write(&mut judged, std::slice::from_ref(event), verdicts);
                         }
-                        Some(Err(why)) => judged.dead(&event.record, &why),
+                        Err(why) => judged.dead(&event.record, &why),
                     }
                 }
             }
         }
-        Ok(Some(judged))
+        Ok(judged)
     }
 
     fn write(&mut self, judged: &mut Judged, events: &[Readable], verdicts: Vec<Verdict>) {
@@ -164,12 +156,12 @@ impl Running {
         read::candidate(&event.event, &self.rules, &self.proxies)
     }
 
-    /// Asks until there is an answer; `None` when stopped while waiting.
-    async fn verdicts(&mut self, candidates: &[Candidate]) -> Result<Option<Verdicts>, RoleError> {
+    /// Asks until there is an answer.
+    async fn verdicts(&mut self, candidates: &[Candidate]) -> Result<Verdicts, Halt> {
         let (state, limits) = (Arc::clone(&self.ports.state), self.limits);
         let judge = || ask(&*state, candidates, &limits);
         let verdicts = self.feed.insist("judge a batch", judge).await?;
-        Ok(verdicts.map(|verdicts| self.heard(candidates.len(), verdicts)))
+        Ok(self.heard(candidates.len(), verdicts))
     }
 
     /// Says what the state says of itself.
@@ -183,18 +175,16 @@ impl Running {
         verdicts
     }
 
-    async fn refresh_rules(&mut self) -> Result<bool, RoleError> {
+    async fn refresh_rules(&mut self) -> Result<(), Halt> {
         let every = self.settings.processor.rules_refresh.0;
         if self.rules_read_at.is_some_and(|at| at.elapsed() < every) {
-            return Ok(true);
+            return Ok(());
         }
         let state = Arc::clone(&self.ports.state);
-        let Some(rules) = self.feed.insist("read the rules", || state.rules()).await? else {
-            return Ok(false);
-        };
+        let rules = self.feed.insist("read the rules", || state.rules()).await?;
         self.rules = RuleSet::new(rules);
         self.rules_read_at = Some(Instant::now());
-        Ok(true)
+        Ok(())
     }
 
     fn banned(&mut self, ban: Option<Rule>, event: &Readable) {

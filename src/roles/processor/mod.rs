@@ -19,7 +19,7 @@ use judging::{Judged, Judging};
 pub(super) use read::panic_text;
 use write::Counts;
 
-use super::feed::{Feed, Step, Stop};
+use super::feed::{self, Feed, Halt, Step, Stop};
 use super::outbox::Outbox;
 use super::suspects::Suspects;
 use super::voice::Voice;
@@ -77,7 +77,7 @@ impl Processor {
         };
         let suspects = Suspects::new(settings.processor.batch_size.saturating_mul(BATCHES_IN_HAND));
         let mut running = Running::new(&self.deps, feed, suspects);
-        running.work().await?;
+        feed::ended(running.work().await)?;
         if let Err(error) = running.suspects.end(&*running.ports.state).await {
             tracing::warn!(error = %error.chain(), "the processor's markers stay");
         }
@@ -142,41 +142,35 @@ impl Running {
         }
     }
 
-    async fn work(&mut self) -> Result<(), RoleError> {
+    async fn work(&mut self) -> Result<(), Halt> {
         let batch_size = self.settings.processor.batch_size.max(1);
         loop {
             if self.feed.stop.is_now() {
-                return self.finish().await.map(|_| ());
+                return self.finish().await;
             }
-            if self.feed.is_gathering() && !self.finish().await? {
-                return Ok(());
+            if self.feed.is_gathering() {
+                self.finish().await?;
             }
             let wait = self.wait();
             match self.feed.next(batch_size, wait).await? {
                 Step::Records(fetched) => {
-                    if !self.mark(&fetched).await? || !self.take_all(fetched).await? {
-                        return Ok(());
-                    }
+                    self.mark(&fetched).await?;
+                    self.take_all(fetched).await?;
                 }
                 Step::Revoking(gone) | Step::Lost(gone) => {
-                    if !self.finish().await? {
-                        return Ok(());
-                    }
+                    self.finish().await?;
                     if let Err(error) = self.suspects.release(&*self.ports.state, &gone).await {
                         tracing::debug!(error = %error.chain(), "the processor's markers");
                     }
                 }
                 Step::Idle => {
-                    if !self.finish().await? || !self.feed.pass_gaps().await? {
-                        return Ok(());
-                    }
+                    self.finish().await?;
+                    self.feed.pass_gaps().await?;
                     self.idle().await?;
                 }
                 Step::End => {
-                    if self.finish().await? {
-                        self.feed.pass_gaps().await?;
-                    }
-                    return Ok(());
+                    self.finish().await?;
+                    return self.feed.pass_gaps().await;
                 }
             }
         }
@@ -193,21 +187,19 @@ impl Running {
         }
     }
 
-    /// Sets the markers of partitions that are new; `false` when stopped meanwhile.
-    async fn mark(&mut self, fetched: &[Fetched]) -> Result<bool, RoleError> {
+    /// Sets the markers of partitions that are new.
+    async fn mark(&mut self, fetched: &[Fetched]) -> Result<(), Halt> {
         for part in self.suspects.unmarked(fetched) {
             let (suspects, state) = (&self.suspects, Arc::clone(&self.ports.state));
             let mark = || suspects.mark(&*state, &part);
-            let Some(found) = self.feed.insist("write its marker", mark).await? else {
-                return Ok(false);
-            };
+            let found = self.feed.insist("write its marker", mark).await?;
             self.suspects.begin(part, found);
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Takes what was fetched, in as many steps as its partitions ask for; `false` when stopped.
-    async fn take_all(&mut self, fetched: Vec<Fetched>) -> Result<bool, RoleError> {
+    /// Takes what was fetched, in as many steps as its partitions ask for.
+    async fn take_all(&mut self, fetched: Vec<Fetched>) -> Result<(), Halt> {
         for step in self.suspects.steps(fetched) {
             if self.suspects.is_announced(&step) {
                 // Many small steps take long: what goes meanwhile is left to its next owner.
@@ -216,18 +208,14 @@ impl Running {
                     continue;
                 }
                 // What is on its way must not be taken for what this step does.
-                if !self.finish().await? {
-                    return Ok(false);
-                }
+                self.finish().await?;
             }
-            if !self.take(step).await? {
-                return Ok(false);
-            }
+            self.take(step).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn idle(&mut self) -> Result<(), RoleError> {
+    async fn idle(&mut self) -> Result<(), Halt> {
         self.feed.watch().await?;
         if self.suspects.is_careful()
             && let Err(error) = self.suspects.all_passed(&*self.ports.state).await
@@ -250,16 +238,14 @@ impl Running {
         }
     }
 
-    /// Reads one step and has it judged, and passes on what was judged before it; `false` when
-    /// stopped meanwhile. The state judges this one while the outputs of the one before are on their
-    /// way: it may be ahead of what is durable, never behind.
-    async fn take(&mut self, step: Vec<Fetched>) -> Result<bool, RoleError> {
+    /// Reads one step and has it judged, and passes on what was judged before it. The state judges
+    /// this one while the outputs of the one before are on their way: it may be ahead of what is
+    /// durable, never behind.
+    async fn take(&mut self, step: Vec<Fetched>) -> Result<(), Halt> {
         let state = Arc::clone(&self.ports.state);
         let suspects = &self.suspects;
         let announce = || suspects.announce(&*state, &step);
-        let Some(is_condemned) = self.feed.insist("write its marker", announce).await? else {
-            return Ok(false);
-        };
+        let is_condemned = self.feed.insist("write its marker", announce).await?;
         let announced = match &step[..] {
             [fetched] if suspects.is_announced(&step) => {
                 Some((fetched.assignment.clone(), fetched.records.len()))
@@ -268,40 +254,35 @@ impl Running {
         };
         let (readable, mut judged) = self.read(step, is_condemned);
         judged.announced = announced;
-        let Some(before) = self.hear().await? else { return Ok(false) };
-        if !self.begin(readable, judged).await? || !self.pass_on(before).await? {
-            return Ok(false);
-        }
+        let before = self.hear().await?;
+        self.begin(readable, judged).await?;
+        self.pass_on(before).await?;
         self.sweep().await;
         // An announced step is finished before anything else begins.
         let is_announced = self.judging.as_ref().is_some_and(Judging::is_announced);
-        if is_announced { self.finish().await } else { Ok(true) }
+        if is_announced { self.finish().await } else { Ok(()) }
     }
 
-    /// Passes on and commits everything in hand; `false` when stopped before that worked.
-    async fn finish(&mut self) -> Result<bool, RoleError> {
-        let Some(last) = self.hear().await? else { return Ok(false) };
-        if !self.pass_on(last).await? {
-            return Ok(false);
-        }
-        let Some(landed) = self.land().await? else { return Ok(false) };
+    /// Passes on and commits everything in hand.
+    async fn finish(&mut self) -> Result<(), Halt> {
+        let last = self.hear().await?;
+        self.pass_on(last).await?;
+        let landed = self.land().await?;
         self.settle(landed).await
     }
 
-    /// Waits for the verdicts on the batch that is judged, where there is one; `None` when stopped
-    /// meanwhile.
-    async fn hear(&mut self) -> Result<Option<Option<Judged>>, RoleError> {
+    /// Waits for the verdicts on the batch that is judged, where there is one.
+    async fn hear(&mut self) -> Result<Option<Judged>, Halt> {
         match self.judging.take() {
-            Some(judging) => Ok(self.conclude(judging).await?.map(Some)),
-            None => Ok(Some(None)),
+            Some(judging) => self.conclude(judging).await.map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Sends a batch's outputs on their way once those before them are durable, and commits those;
-    /// `false` when stopped meanwhile.
-    async fn pass_on(&mut self, judged: Option<Judged>) -> Result<bool, RoleError> {
-        let Some(judged) = judged else { return Ok(true) };
-        let Some(landed) = self.land().await? else { return Ok(false) };
+    /// Sends a batch's outputs on their way once those before them are durable, and commits those.
+    async fn pass_on(&mut self, judged: Option<Judged>) -> Result<(), Halt> {
+        let Some(judged) = judged else { return Ok(()) };
+        let landed = self.land().await?;
         let Judged { outputs, progress, reprocessed, announced } = judged;
         let counts = outputs.counts;
         let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
@@ -315,45 +296,38 @@ impl Running {
         self.settle(landed).await
     }
 
-    /// Waits for the outputs on their way, where there are some; `None` when stopped before they are
-    /// durable.
-    async fn land(&mut self) -> Result<Option<Option<Done>>, RoleError> {
-        let Some(InFlight { append, done }) = self.in_flight.take() else { return Ok(Some(None)) };
+    /// Waits until the outputs on their way are durable, where there are some.
+    async fn land(&mut self) -> Result<Option<Done>, Halt> {
+        let Some(InFlight { append, done }) = self.in_flight.take() else { return Ok(None) };
         let (mut outbox, mut result) = append
             .await
             .map_err(|error| RoleError::Task { role: Role::Processor, source: error })?;
         while let Err(error) = result {
-            if !self.feed.pause("append what it judged", error).await? {
-                return Ok(None);
-            }
+            self.feed.pause("append what it judged", error).await?;
             result = outbox.append().await;
         }
         crash::point("processor.publish.after");
         self.metrics.add(done.counts);
-        Ok(Some(Some(done)))
+        Ok(Some(done))
     }
 
-    /// Commits what is durable; `false` when stopped before that worked.
-    async fn settle(&mut self, landed: Option<Done>) -> Result<bool, RoleError> {
-        let Some(Done { progress, reprocessed, announced, .. }) = landed else { return Ok(true) };
+    /// Commits what is durable.
+    async fn settle(&mut self, landed: Option<Done>) -> Result<(), Halt> {
+        let Some(Done { progress, reprocessed, announced, .. }) = landed else { return Ok(()) };
         if !reprocessed.is_empty() {
             let state = Arc::clone(&self.ports.state);
             let count = || reprocessed.count(&*state);
-            if self.feed.insist("count reprocessed records", count).await?.is_none() {
-                return Ok(false);
-            }
+            self.feed.insist("count reprocessed records", count).await?;
         }
         crash::point("processor.commit.before");
-        if !self.feed.commit(&progress).await? {
-            return Ok(false);
-        }
+        self.feed.commit(&progress).await?;
         crash::point("processor.commit.after");
         if let Some((assignment, records)) = announced
             && let Err(error) = self.suspects.passed(&*self.ports.state, &assignment, records).await
         {
             tracing::debug!(error = %error.chain(), "the processor's marker");
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::{ConsumedRecord, Stage, Timestamp};
 use crate::pipeline::failed::{Cause, dead_letter_record, plain, retry_record};
 use crate::pipeline::retry::RetryPolicy;
 use crate::ports::{Error, Kind, SinkBatch};
-use crate::roles::RoleError;
+use crate::roles::feed::Halt;
 use crate::roles::outbox::{Lane, Outbox};
 
 /// A record with what the store takes of it.
@@ -41,22 +41,10 @@ impl Refusal {
     }
 }
 
-/// What an attempt to apply ended as, where it did not end in waiting.
-#[derive(Debug)]
-pub(super) enum Attempt {
-    Applied,
-    Refused(Refusal),
-    Stopped,
-}
-
 impl Running {
     /// Applies what can be applied of a refused batch and sends the rest to the retry or the
-    /// dead-letter topic; `false` when stopped before all of it was done.
-    pub(super) async fn isolate(
-        &mut self,
-        items: Vec<Item>,
-        first: Refusal,
-    ) -> Result<bool, RoleError> {
+    /// dead-letter topic.
+    pub(super) async fn isolate(&mut self, items: Vec<Item>, first: Refusal) -> Result<(), Halt> {
         let mut refused: Vec<(usize, Refusal)> = Vec::new();
         let mut ranges: Vec<Range<usize>> = Vec::new();
         split(0..items.len(), first, &mut ranges, &mut refused);
@@ -65,10 +53,8 @@ impl Running {
             for item in &items[range.clone()] {
                 item.content.clone().add_to(&mut batch);
             }
-            match self.apply_patiently(Arc::new(batch)).await? {
-                Attempt::Applied => {}
-                Attempt::Refused(refusal) => split(range, refusal, &mut ranges, &mut refused),
-                Attempt::Stopped => return Ok(false),
+            if let Err(refusal) = self.apply_patiently(Arc::new(batch)).await? {
+                split(range, refusal, &mut ranges, &mut refused);
             }
         }
         self.send_on(&items, refused).await
@@ -78,16 +64,14 @@ impl Running {
         &mut self,
         items: &[Item],
         refused: Vec<(usize, Refusal)>,
-    ) -> Result<bool, RoleError> {
+    ) -> Result<(), Halt> {
         let mut retry = Lane::new(&self.settings.topics.retry, 0);
         let mut dead = Lane::new(&self.settings.topics.processed_dlq, 0);
         let now = self.ports.clock.now();
         for (at, refusal) in refused {
             let Item { record, content } = &items[at];
             if let Content::Letter(letter) = content {
-                if !self.index_plainly(plain(letter), &refusal).await? {
-                    return Ok(false);
-                }
+                self.index_plainly(plain(letter), &refusal).await?;
                 continue;
             }
             let policy = self.policy();
@@ -130,72 +114,61 @@ impl Running {
         &mut self,
         letter: crate::model::DeadLetter,
         refusal: &Refusal,
-    ) -> Result<bool, RoleError> {
+    ) -> Result<(), Halt> {
         let origin = letter.origin;
         let mut tries = 0;
         loop {
             let batch = SinkBatch { dead_letters: vec![letter.clone()], ..SinkBatch::default() };
             match self.apply_patiently(Arc::new(batch)).await? {
-                Attempt::Applied => return Ok(true),
-                Attempt::Stopped => return Ok(false),
-                Attempt::Refused(again)
-                    if again.may_pass && tries < self.settings.retry.max_attempts =>
-                {
+                Ok(()) => return Ok(()),
+                Err(again) if again.may_pass && tries < self.settings.retry.max_attempts => {
                     tries += 1;
                     let error = Error::new(Kind::Transient, again.reason);
-                    if !self.feed.pause("index a dead letter", error).await? {
-                        return Ok(false);
-                    }
+                    self.feed.pause("index a dead letter", error).await?;
                 }
-                Attempt::Refused(again) => {
+                Err(again) => {
                     self.metrics.unindexed.increment(1);
                     tracing::error!(
                         %origin, reason = refusal.reason, again = again.reason,
                         "the store cannot index this dead letter; only its topic holds it"
                     );
-                    return Ok(true);
+                    return Ok(());
                 }
             }
         }
     }
 
-    /// Applies a part, waiting out whatever waiting mends.
+    /// Applies a part, waiting out whatever waiting mends; why the store refuses it, where it does.
     pub(super) async fn apply_patiently(
         &mut self,
         batch: Arc<SinkBatch>,
-    ) -> Result<Attempt, RoleError> {
+    ) -> Result<Result<(), Refusal>, Halt> {
         loop {
             match apply_once(&self.ports.sink, &batch).await {
                 Ok(Ok(applied)) => {
                     self.feed.voice.works();
                     self.metrics.add(applied);
-                    return Ok(Attempt::Applied);
+                    return Ok(Ok(()));
                 }
                 Ok(Err(error)) if matches!(error.kind(), Kind::Data | Kind::Transient) => {
-                    return Ok(Attempt::Refused(Refusal::of(&error)));
+                    return Ok(Err(Refusal::of(&error)));
                 }
-                Ok(Err(error)) => {
-                    if !self.feed.pause("write the store", error).await? {
-                        return Ok(Attempt::Stopped);
-                    }
-                }
-                Err(panic) => return Ok(Attempt::Refused(Refusal::panic(panic))),
+                Ok(Err(error)) => self.feed.pause("write the store", error).await?,
+                Err(panic) => return Ok(Err(Refusal::panic(panic))),
             }
         }
     }
 
-    /// Appends what failed; `false` when stopped before that worked.
+    /// Appends what failed.
     pub(super) async fn publish(
         &mut self,
         lanes: impl IntoIterator<Item = Lane>,
-    ) -> Result<bool, RoleError> {
+    ) -> Result<(), Halt> {
         let mut outbox = Outbox::new(Arc::clone(&self.ports.log), lanes);
         while let Err(error) = outbox.append().await {
-            if !self.feed.pause("send failed events on", error).await? {
-                return Ok(false);
-            }
+            self.feed.pause("send failed events on", error).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn policy(&self) -> RetryPolicy {

@@ -22,11 +22,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use isolate::{Attempt, Item, Refusal};
+use isolate::{Item, Refusal};
 use meters::Metrics;
 use read::{Content, Unreadable};
 
-use super::feed::{Feed, Step, Stop};
+use super::feed::{self, Feed, Halt, Step, Stop};
 use super::outbox::Lane;
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
@@ -80,9 +80,13 @@ impl Worker {
         let Some(mut feed) = feed else { return Ok(()) };
         let sink = &self.deps.ports.sink;
         // Before the first batch, so that whoever waits for the tables need not wait for an event.
-        if feed.insist("write the store", || sink.check()).await?.is_none() {
-            feed.close().await;
-            return Ok(());
+        match feed.insist("write the store", || sink.check()).await {
+            Ok(()) => {}
+            Err(Halt::Failed(error)) => return Err(error),
+            Err(Halt::Stopped) => {
+                feed.close().await;
+                return Ok(());
+            }
         }
         // One a process: its gauges are of the whole installation.
         let books = (self.number == 0).then(|| books::Books::start(&self.deps));
@@ -97,7 +101,7 @@ impl Worker {
         if let Some(books) = books {
             books.end().await;
         }
-        result?;
+        feed::ended(result)?;
         running.feed.close().await;
         Ok(())
     }
@@ -128,16 +132,16 @@ struct Running {
 }
 
 impl Running {
-    async fn work(&mut self) -> Result<(), RoleError> {
+    async fn work(&mut self) -> Result<(), Halt> {
         loop {
             let work = self.collect().await?;
             if work.count > 0 {
-                if !self.take(work).await? {
-                    return Ok(());
-                }
+                self.take(work).await?;
                 continue;
             }
-            if !self.settle().await? || !self.pass_gaps().await? || work.is_last {
+            self.settle().await?;
+            self.pass_gaps().await?;
+            if work.is_last {
                 return Ok(());
             }
             self.feed.watch().await?;
@@ -145,7 +149,7 @@ impl Running {
     }
 
     /// Records for one batch: as many as fit, or what came within the batch's time.
-    async fn collect(&mut self) -> Result<Work, RoleError> {
+    async fn collect(&mut self) -> Result<Work, Halt> {
         let section = &self.settings.worker;
         let (batch_size, timeout) = (section.batch_size.max(1), section.batch_timeout.0);
         let mut work = Work::default();
@@ -165,9 +169,7 @@ impl Running {
                 }
                 Step::Revoking(gone) | Step::Lost(gone) => {
                     work.forget(&gone);
-                    if !self.settle().await? {
-                        return Ok(Work { is_last: true, ..Work::default() });
-                    }
+                    self.settle().await?;
                 }
                 Step::Idle => {
                     if due.is_none_or(|due| due <= Instant::now()) {
@@ -184,9 +186,8 @@ impl Running {
         Ok(work)
     }
 
-    /// Reads a batch, waits for the one before, begins to apply, and commits the one before meanwhile;
-    /// `false` when stopped.
-    async fn take(&mut self, work: Work) -> Result<bool, RoleError> {
+    /// Reads a batch, waits for the one before, begins to apply, and commits the one before meanwhile.
+    async fn take(&mut self, work: Work) -> Result<(), Halt> {
         let mut batch =
             SinkBatch { group: Some(self.settings.groups.worker.clone()), ..SinkBatch::default() };
         let mut dead = Lane::new(&self.settings.topics.processed_dlq, 0);
@@ -203,9 +204,9 @@ impl Running {
             }
             note(&mut batch.progress, assignment, records);
         }
-        let Some(landed) = self.land().await? else { return Ok(false) };
-        if has_dead && !self.publish([dead]).await? {
-            return Ok(false);
+        let landed = self.land().await?;
+        if has_dead {
+            self.publish([dead]).await?;
         }
         crash::point("worker.apply.before");
         let batch = Arc::new(batch);
@@ -230,19 +231,16 @@ impl Running {
         lane.push_record(&dead_letter_record(record, &cause));
     }
 
-    /// Waits for the batch in flight and commits; `false` when stopped before both were done.
-    async fn settle(&mut self) -> Result<bool, RoleError> {
-        match self.land().await? {
-            Some(landed) => self.commit(landed).await,
-            None => Ok(false),
-        }
+    /// Waits for the batch in flight and commits.
+    async fn settle(&mut self) -> Result<(), Halt> {
+        let landed = self.land().await?;
+        self.commit(landed).await
     }
 
-    /// Waits for the batch in flight, where there is one; its positions, or `None` when stopped before
-    /// it was done.
-    async fn land(&mut self) -> Result<Option<Vec<Progress>>, RoleError> {
+    /// Waits for the batch in flight, where there is one; its positions.
+    async fn land(&mut self) -> Result<Vec<Progress>, Halt> {
         let Some(InFlight { apply, batch, fetched }) = self.in_flight.take() else {
-            return Ok(Some(Vec::new()));
+            return Ok(Vec::new());
         };
         let refusal = match joined(apply.await) {
             Ok(Ok(applied)) => {
@@ -254,34 +252,26 @@ impl Running {
                 Some(Refusal::of(&error))
             }
             Ok(Err(error)) => {
-                if !self.feed.pause("write the store", error).await? {
-                    return Ok(None);
-                }
-                match self.apply_patiently(Arc::clone(&batch)).await? {
-                    Attempt::Applied => None,
-                    Attempt::Refused(refusal) => Some(refusal),
-                    Attempt::Stopped => return Ok(None),
-                }
+                self.feed.pause("write the store", error).await?;
+                self.apply_patiently(Arc::clone(&batch)).await?.err()
             }
             Err(panic) => Some(Refusal::panic(panic)),
         };
-        if let Some(refusal) = refusal
-            && !self.part(&batch, fetched, refusal).await?
-        {
-            return Ok(None);
+        if let Some(refusal) = refusal {
+            self.part(&batch, fetched, refusal).await?;
         }
         self.metrics.batches.increment(1);
-        Ok(Some(batch.progress.clone()))
+        Ok(batch.progress.clone())
     }
 
-    /// Commits what is in the store; `false` when stopped before.
-    async fn commit(&mut self, landed: Vec<Progress>) -> Result<bool, RoleError> {
+    /// Commits what is in the store.
+    async fn commit(&mut self, landed: Vec<Progress>) -> Result<(), Halt> {
         if landed.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
-        let is_committed = self.feed.commit(&landed).await?;
+        self.feed.commit(&landed).await?;
         crash::point("worker.commit.after");
-        Ok(is_committed)
+        Ok(())
     }
 
     /// A refused batch in parts, then its position alone.
@@ -290,7 +280,7 @@ impl Running {
         batch: &SinkBatch,
         fetched: Vec<Fetched>,
         refusal: Refusal,
-    ) -> Result<bool, RoleError> {
+    ) -> Result<(), Halt> {
         let topics = &self.settings.topics;
         let records = fetched.into_iter().flat_map(|fetched| fetched.records);
         // Those that cannot be read were dead-lettered before the batch was tried.
@@ -300,34 +290,29 @@ impl Running {
                 Some(Item { record, content })
             })
             .collect();
-        if !self.isolate(items, refusal).await? {
-            return Ok(false);
-        }
+        self.isolate(items, refusal).await?;
         self.write_position(batch.progress.clone()).await
     }
 
     /// Moves past what can no longer be read, where nothing readable has followed it.
-    async fn pass_gaps(&mut self) -> Result<bool, RoleError> {
+    async fn pass_gaps(&mut self) -> Result<(), Halt> {
         let passed = self.feed.passed();
         if passed.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
-        Ok(self.write_position(passed.clone()).await? && self.feed.commit(&passed).await?)
+        self.write_position(passed.clone()).await?;
+        self.feed.commit(&passed).await
     }
 
-    /// A position without rows; `false` when stopped before it was written.
-    async fn write_position(&mut self, progress: Vec<Progress>) -> Result<bool, RoleError> {
+    /// A position without rows.
+    async fn write_position(&mut self, progress: Vec<Progress>) -> Result<(), Halt> {
         let group = Some(self.settings.groups.worker.clone());
         let position = SinkBatch { group, progress, ..SinkBatch::default() };
-        match self.apply_patiently(Arc::new(position)).await? {
-            Attempt::Applied => Ok(true),
-            Attempt::Stopped => Ok(false),
-            Attempt::Refused(_) => {
-                // Nothing in it can be refused; the items are safe and come again after a restart.
-                tracing::error!("the store refuses the worker's position");
-                Ok(true)
-            }
+        if self.apply_patiently(Arc::new(position)).await?.is_err() {
+            // Nothing in it can be refused; the items are safe and come again after a restart.
+            tracing::error!("the store refuses the worker's position");
         }
+        Ok(())
     }
 }
 

@@ -113,7 +113,7 @@ fn a_newest_segment_without_a_frame_is_gone_on_with_and_its_torn_beginning_is_cu
         }
         let log = open(directory.path(), 0, Arc::new(SystemDisk));
         assert_eq!((log.high(), values(&log)), (1, vec!["a".to_owned()]), "{length} {is_torn}");
-        assert_eq!(std::fs::read(&newest).unwrap(), vec![0; length as usize], "cut");
+        assert!(std::fs::read(&newest).unwrap().iter().all(|byte| *byte == 0), "it was not cut");
         append(&log, &["b"]).unwrap();
         assert_eq!(values(&log), ["a", "b"], "{length} {is_torn}");
     }
