@@ -1,6 +1,7 @@
 //! What values may not be together, although each can be read alone.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
@@ -9,7 +10,8 @@ use super::Settings;
 /// Every fault: the key to blame and what is wrong with it.
 pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    ranges(settings, &mut faults);
+    amounts(settings, &mut faults);
+    bounds(settings, &mut faults);
     sizes(settings, &mut faults);
     object_store(settings, &mut faults);
     names(settings, &mut faults);
@@ -23,7 +25,7 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
 
 type Faults = Vec<(&'static str, String)>;
 
-fn ranges(settings: &Settings, faults: &mut Faults) {
+fn amounts(settings: &Settings, faults: &mut Faults) {
     let positive: [(&'static str, u128); 23] = [
         ("http.max_connections", settings.http.max_connections as u128),
         ("http.max_header_bytes", settings.http.max_header_bytes.0.into()),
@@ -54,6 +56,9 @@ fn ranges(settings: &Settings, faults: &mut Faults) {
             faults.push((key, "must be more than nothing".to_owned()));
         }
     }
+}
+
+fn bounds(settings: &Settings, faults: &mut Faults) {
     for (key, count) in
         [("processor.count", settings.processor.count), ("worker.count", settings.worker.count)]
     {
@@ -77,6 +82,10 @@ fn ranges(settings: &Settings, faults: &mut Faults) {
     }
     if settings.collector.max_json_depth > 128 {
         faults.push(("collector.max_json_depth", "must be at most 128".to_owned()));
+    }
+    // Meanwhile a role asks its log nothing, and partitions that are to go wait for it.
+    if settings.processor.linger.0 > Duration::from_secs(1) {
+        faults.push(("processor.linger", "must be at most 1s".to_owned()));
     }
     if settings.retry.max_delay < settings.retry.initial_delay {
         let initial = settings.retry.initial_delay;

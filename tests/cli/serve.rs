@@ -259,6 +259,8 @@ fn wrong_settings_are_exit_78_before_anything_is_made() {
     assert!(text.contains(wanted), "{text}");
     let text = sandbox.run(&["serve", "--set", "http.trusted_proxies=10.0.0.1"]).failed(78);
     assert!(text.contains("not a network like 10.0.0.0/8"), "{text}");
+    let text = sandbox.run(&["serve", "--set", "processor.linger=2s"]).failed(78);
+    assert!(text.contains("processor.linger: must be at most 1s"), "{text}");
     assert!(!sandbox.path("evp-data").exists());
 }
 

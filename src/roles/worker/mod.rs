@@ -155,10 +155,10 @@ impl Running {
         let mut work = Work::default();
         let mut due: Option<Instant> = None;
         while work.count < batch_size && !self.feed.stop.is_now() {
-            let is_busy = self.in_flight.is_some() || self.feed.stop.is_asked();
+            let is_drain = self.feed.stop.is_asked();
+            let is_busy = self.in_flight.is_some() || is_drain;
             let idle = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
             let left = due.map_or(idle, |due| due.saturating_duration_since(Instant::now()));
-            let is_drain = self.feed.stop.is_asked();
             let wait = if is_drain { left.min(BUSY_WAIT) } else { left };
             match self.feed.next(batch_size - work.count, wait).await? {
                 Step::Records(fetched) => {
