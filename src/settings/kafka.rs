@@ -27,7 +27,7 @@ pub struct Kafka {
     pub max_queue_bytes: ByteSize,
     /// Bytes of one record; not more than the brokers take.
     pub max_record_bytes: ByteSize,
-    /// Bytes that one consumer reads ahead.
+    /// Bytes that one consumer reads ahead, unpacked; one answer of a broker has a quarter of that.
     pub fetch_ahead_bytes: ByteSize,
     /// How long a broker may hold a fetch back while there is nothing to read.
     pub fetch_wait: Span,
@@ -76,7 +76,7 @@ impl Default for Kafka {
             max_queue_records: 200_000,
             max_queue_bytes: ByteSize(256 << 20),
             max_record_bytes: ByteSize(1 << 20),
-            fetch_ahead_bytes: ByteSize(16 << 20),
+            fetch_ahead_bytes: ByteSize(8 << 20),
             fetch_wait: Span(Duration::from_millis(50)),
             request_timeout: Span::from_secs(5),
             session_timeout: Span::from_secs(10),

@@ -99,8 +99,17 @@ fn reading(settings: &Kafka) -> ClientConfig {
         // The default of 1 s stalls a reader each time its queue was full.
         .set("fetch.queue.backoff.ms", "10")
         .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", kib(settings.fetch_ahead_bytes.0));
+        .set("queued.max.messages.kbytes", kib(settings.fetch_ahead_bytes.0))
+        .set("fetch.max.bytes", fetch_bytes(settings.fetch_ahead_bytes.0).to_string());
     config
+}
+
+/// Bytes of one answer of a broker. The room for what is read ahead is looked at before a fetch and
+/// not after it: by librdkafka's default an answer may have 50 MB, and compressed ones grow by three
+/// to four times when they are unpacked. After an outage that was most of a role's memory.
+fn fetch_bytes(ahead: u64) -> u64 {
+    // librdkafka refuses less than the largest message that it takes, 1 MB.
+    (ahead / 4).clamp(1 << 20, 50 << 20)
 }
 
 /// A member of a group.
