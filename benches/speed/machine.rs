@@ -15,6 +15,9 @@ Rounds alternate between ours and what stands beside it, so that both meet the s
 round counts. CPU is user and system time of the server's process alone, from /proc. Floors, generators
 and librdkafka have the server's allocator.";
 
+/// Of a block of free memory, in powers of two of pages; above it nothing is reported to a host.
+const LARGEST_ORDER: u32 = 10;
+
 pub struct Machine {
     lines: Vec<String>,
 }
@@ -44,6 +47,14 @@ impl Machine {
             format!("commit: {commit}{state}"),
             format!("began: {}", SystemClock.now()),
         ];
+        // What a guest leaves unused its host may take back (free page reporting). Written again, such
+        // memory comes page by page from the host, which the steal does not count.
+        let order = read("/sys/module/page_reporting/parameters/page_reporting_order");
+        if order.trim().parse().is_ok_and(|order: u32| order <= LARGEST_ORDER) {
+            lines.push(
+                "memory: THE HOST TAKES BACK WHAT LIES UNUSED; disk caches are slow to fill".into(),
+            );
+        }
         if process::other_program().is_some() {
             lines.push(
                 "evp: ANOTHER BUILD, named by EVP_BIN; the commit is that of the bench".into(),

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Limits;
-use super::pressure::Pressure;
+use super::line::Line;
 
 /// Milliseconds on a clock that only goes forward; never 0.
 fn now_ms() -> u64 {
@@ -77,15 +77,13 @@ pub struct Connection {
     /// The janitor's time, read in place of a clock.
     now: Arc<AtomicU64>,
     /// Its thread's.
-    pressure: Arc<Pressure>,
+    line: Arc<Line>,
+    /// Its request has waited for its turn and has it.
+    was_called: AtomicBool,
 }
 
 impl Connection {
-    pub(super) fn new(
-        peer: Option<SocketAddr>,
-        now: Arc<AtomicU64>,
-        pressure: Arc<Pressure>,
-    ) -> Self {
+    pub(super) fn new(peer: Option<SocketAddr>, now: Arc<AtomicU64>, line: Arc<Line>) -> Self {
         let address = peer.map(|peer| peer.ip().to_canonical());
         Self {
             peer,
@@ -93,7 +91,8 @@ impl Connection {
             phase: AtomicU8::new(Phase::New as u8),
             since: AtomicU64::new(now_ms()),
             now,
-            pressure,
+            line,
+            was_called: AtomicBool::new(false),
             blocked: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             expired: AtomicBool::new(false),
@@ -125,7 +124,17 @@ impl Connection {
     /// time. Asked once a request.
     #[must_use]
     pub fn is_one_too_many(&self) -> bool {
-        self.pressure.refuses()
+        !self.was_called.swap(false, Relaxed) && self.line.is_full()
+    }
+
+    /// Where its requests wait for their turn.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// The request at hand has its turn.
+    pub(super) fn called(&self) {
+        self.was_called.store(true, Relaxed);
     }
 
     /// Waits for a future at most that long; `None` when the time is over. One at a time.
@@ -274,16 +283,27 @@ impl Drop for Deadline<'_> {
 }
 
 /// The open connections of one listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Registry {
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     stopping: AtomicBool,
     changed: Notify,
     now: Arc<AtomicU64>,
-    pressure: Arc<Pressure>,
+    line: Arc<Line>,
 }
 
 impl Registry {
+    /// Of a listener with these bounds.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            open: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            changed: Notify::new(),
+            now: Arc::default(),
+            line: Arc::new(Line::new(limits.max_queue_delay)),
+        }
+    }
+
     pub(super) fn add(&self, id: u64, connection: Arc<Connection>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(id, connection);
@@ -306,9 +326,9 @@ impl Registry {
         Arc::clone(&self.now)
     }
 
-    /// What the connections ask before they take a request.
-    pub(super) fn pressure(&self) -> Arc<Pressure> {
-        Arc::clone(&self.pressure)
+    /// Where requests wait for their turn.
+    pub(super) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
     }
 
     fn tell_time(&self) -> u64 {

@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::connection::{Phase, Registry};
 use super::head::{Head, Headers as _};
+use super::line::Place;
 use super::stream::Stream;
 use super::{Answering, Body, BodyError, Connection, Handler, Limits};
 
@@ -71,6 +72,8 @@ enum Found<'h> {
     Whole(usize, Answering<'h>),
     /// The beginning of one of that many bytes.
     Part(usize),
+    /// A request of that many bytes, and others are before it.
+    Waits(usize),
     /// Nothing for us.
     Other,
 }
@@ -81,6 +84,8 @@ enum Next<'h> {
     Answer(Answering<'h>),
     /// More of a request of that many bytes is to come; what there is was kept.
     More(usize),
+    /// The turn of a request of that many bytes, which was kept.
+    Turn(usize),
     Left,
     Closed,
 }
@@ -96,8 +101,10 @@ where
     /// Those of the socket.
     pub(super) async fn run(mut self) -> io::Result<Ended> {
         let mut kept = Vec::new();
+        let mut is_called = false;
         loop {
-            let next = poll_fn(|cx| self.poll_next(cx, &mut kept)).await?;
+            let next = poll_fn(|cx| self.poll_next(cx, &mut kept, is_called)).await?;
+            is_called = false;
             let answering = match next {
                 Next::Answer(answering) => answering,
                 Next::Closed => return Ok(Ended::Closed),
@@ -107,6 +114,11 @@ where
                         self.refuse(&kept, error).await?;
                         return Ok(Ended::Closed);
                     }
+                    continue;
+                }
+                Next::Turn(bytes) => {
+                    self.connection.line().wait(bytes).await;
+                    is_called = true;
                     continue;
                 }
             };
@@ -126,11 +138,15 @@ where
         &mut self,
         cx: &mut Context<'_>,
         kept: &mut Vec<u8>,
+        is_called: bool,
     ) -> Poll<io::Result<Next<'c>>> {
         let (handler, connection) = (self.handler, self.connection);
         let max_head = self.limits.max_header_bytes;
         if !kept.is_empty() {
-            let found = find(kept, handler, connection, max_head);
+            if is_called {
+                connection.called();
+            }
+            let found = find(kept, handler, connection, (max_head, is_called));
             return Poll::Ready(Ok(match found {
                 Found::Whole(length, answering) => {
                     // What is left of a pipeline; a connection that waits keeps no memory.
@@ -138,6 +154,7 @@ where
                     Next::Answer(answering)
                 }
                 Found::Part(whole) => Next::More(whole),
+                Found::Waits(whole) => Next::Turn(whole),
                 Found::Other => Next::Left,
             }));
         }
@@ -151,7 +168,7 @@ where
             if read.is_empty() {
                 return Poll::Ready(Ok(Next::Closed));
             }
-            Poll::Ready(Ok(match find(read, handler, connection, max_head) {
+            Poll::Ready(Ok(match find(read, handler, connection, (max_head, false)) {
                 Found::Whole(length, answering) => {
                     kept.extend_from_slice(&read[length..]);
                     Next::Answer(answering)
@@ -159,6 +176,10 @@ where
                 Found::Part(whole) => {
                     kept.extend_from_slice(read);
                     Next::More(whole)
+                }
+                Found::Waits(whole) => {
+                    kept.extend_from_slice(read);
+                    Next::Turn(whole)
                 }
                 Found::Other => {
                     kept.extend_from_slice(read);
@@ -210,12 +231,13 @@ where
     }
 }
 
-/// Whether the bytes are a request for the fast path, and what the handler makes of it.
+/// Whether the bytes are a request for the fast path, and what the handler makes of it where it is
+/// its turn.
 fn find<'h, H: Handler>(
     bytes: &[u8],
     handler: &'h H,
     connection: &'h Connection,
-    max_head: usize,
+    (max_head, is_called): (usize, bool),
 ) -> Found<'h> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let Some(head) = Framing::read(bytes, &mut headers) else { return Found::Other };
@@ -225,6 +247,10 @@ fn find<'h, H: Handler>(
         return Found::Other;
     }
     let Some(body) = bytes.get(head.length..whole) else { return Found::Part(whole) };
+    if !is_called && connection.line().place() == Place::Behind {
+        connection.handling(false);
+        return Found::Waits(whole);
+    }
     let request = WholeRequest { path: head.path, headers: head.headers, body: Ok(body) };
     let Some(answering) = handler.handle_whole(request, connection) else { return Found::Other };
     connection.handling(false);

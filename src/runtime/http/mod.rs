@@ -13,8 +13,10 @@ mod fast_path;
 #[cfg(test)]
 mod fast_path_tests;
 mod head;
+mod line;
+#[cfg(test)]
+mod line_tests;
 mod listener;
-mod pressure;
 mod request_id;
 mod router;
 mod serve;
@@ -90,8 +92,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Time without a request on an open connection.
     pub idle_timeout: Duration,
-    /// Time that requests may wait for their turn before a [`Handler`] is told to refuse some
-    /// ([`Connection::is_one_too_many`]); zero is no bound.
+    /// Time that requests may wait for their turn; one that would wait longer is a [`Handler`]'s to
+    /// refuse ([`Connection::is_one_too_many`]). Zero is no bound.
     pub max_queue_delay: Duration,
     /// Open connections at once, over all threads.
     pub max_connections: usize,

@@ -102,13 +102,14 @@ async fn serve_sharing<H: Handler>(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let listener = Source::new(listener)?;
-    let mut server = Server { handler, limits, registry: Arc::default(), next_id: 0 };
+    let registry = Arc::new(Registry::new(&limits));
+    let mut server = Server { handler, limits, registry, next_id: 0 };
     let registry = Arc::clone(&server.registry);
     let looking_after = {
         let registry = Arc::clone(&registry);
         tasks::spawn("http-janitor", async move { registry.look_after(&limits).await })
     };
-    let watching = tasks::spawn("http-pressure", registry.pressure().watch(limits.max_queue_delay));
+    let calling = tasks::spawn("http-line", registry.line().call());
     loop {
         let accepting = async {
             // The semaphore is never closed.
@@ -135,7 +136,7 @@ async fn serve_sharing<H: Handler>(
         registry.abort();
     }
     looking_after.abort();
-    watching.abort();
+    calling.abort();
     Ok(())
 }
 
@@ -194,7 +195,7 @@ impl<H: Handler> Server<H> {
             Accepted::Unix(_) => None,
         };
         let connection =
-            Arc::new(Connection::new(peer, self.registry.clock(), self.registry.pressure()));
+            Arc::new(Connection::new(peer, self.registry.clock(), self.registry.line()));
         let open = Open {
             id: self.next_id,
             connection: Arc::clone(&connection),
