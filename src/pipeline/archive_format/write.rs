@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
+use zstd::stream::raw::CParameter;
 
 use super::footer::Footer;
 use super::key::{Kind, segment_key};
@@ -36,6 +37,9 @@ impl Segment {
 /// partition of each topic, and each holds a window: zstd's own 2 MiB come to 50 MB for 24 of them,
 /// and lines of events repeat within much less.
 const WINDOW_LOG: u32 = 19;
+/// Entries of zstd's tables, as a power of two. For that window it would take 3 MB an object in the
+/// making at level 6; with these it takes a third and finds as much (0.1 % more bytes of real events).
+const TABLE_LOG: u32 = 17;
 
 /// Makes one object of records of one partition, pushed in offset order.
 pub struct SegmentWriter {
@@ -64,7 +68,13 @@ impl SegmentWriter {
     pub fn new(kind: Kind, level: i32) -> Result<Self, ArchiveError> {
         let mut encoder =
             zstd::stream::write::Encoder::new(Vec::new(), level).map_err(compression(0))?;
-        encoder.window_log(WINDOW_LOG).map_err(compression(0))?;
+        for parameter in [
+            CParameter::WindowLog(WINDOW_LOG),
+            CParameter::HashLog(TABLE_LOG),
+            CParameter::ChainLog(TABLE_LOG),
+        ] {
+            encoder.set_parameter(parameter).map_err(compression(0))?;
+        }
         let first_at = Timestamp::default();
         Ok(Self { kind, encoder, scratch: Vec::new(), footer: None, first_at })
     }

@@ -28,8 +28,10 @@ const DRAIN_WAIT: Duration = Duration::from_millis(20);
 const POLL_RECORDS: usize = 4096;
 /// How long records gather: objects are made in seconds, and each read costs a thread's turn.
 const GATHER: Duration = Duration::from_millis(50);
-/// Bytes of memory that objects in the making may have together; past it the largest is written.
-const MAX_HELD: usize = 32 << 20;
+/// Bytes of memory that objects in the making may have together; past it the largest is written. It
+/// costs no more objects: partitions that begin together fill in turn after a while, and half of
+/// each is held on average.
+const MAX_HELD: usize = 16 << 20;
 
 /// The role; see the module.
 #[derive(Debug)]

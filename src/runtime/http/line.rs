@@ -74,7 +74,7 @@ pub(super) struct Line {
 struct Waiting {
     wakers: VecDeque<(Waker, usize)>,
     bytes: usize,
-    /// Nanoseconds from one turn to the next, smoothed; 0 before the first.
+    /// Nanoseconds a request that is called up takes, all that is read meanwhile with it; smoothed.
     pace: u64,
     has_refused: bool,
 }
@@ -125,10 +125,15 @@ impl Line {
             if self.max_delay.is_zero() || !self.is_late() {
                 return Place::Now;
             }
-            self.is_open.store(true, Relaxed);
-            self.opened.notify_one();
+            self.open();
         }
         if self.is_full() { Place::Now } else { Place::Behind }
+    }
+
+    fn open(&self) {
+        if !self.is_open.swap(true, Relaxed) {
+            self.opened.notify_one();
+        }
     }
 
     fn is_late(&self) -> bool {
@@ -164,6 +169,8 @@ impl Line {
                 let length = u64::try_from(waiting.wakers.len()).unwrap_or(u64::MAX);
                 waiting.wakers.push_back((cx.waker().clone(), bytes));
                 waiting.bytes += bytes;
+                // Another thread may have found it empty since this request was told to join.
+                self.open();
                 self.called.load(Relaxed) + length
             });
             if number < self.called.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
@@ -280,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn who_joins_a_line_that_has_just_ended_opens_it_again() {
+        let line = late();
+        assert_eq!(line.place(), Place::Behind);
+        assert!(line.turn(0, Duration::ZERO).is_empty());
+        let waits = join(&line);
+        assert!(line.is_open.load(Relaxed));
+        assert_eq!(line.turn(0, Duration::ZERO).len(), 1);
+        assert!(waits.now_or_never().is_some());
+    }
+
+    #[test]
     fn a_line_is_full_when_the_next_one_would_wait_too_long() {
         let line = late();
         let _waits: Vec<_> = (0..41).map(|_| join(&line)).collect();
@@ -317,7 +335,7 @@ mod tests {
     fn the_more_is_read_the_more_are_called() {
         let line = late();
         let _waits: Vec<_> = (0..100).map(|_| join(&line)).collect();
-        (0..5 * READ_FOR_ONE).for_each(|_| drop(line.place()));
+        assert!((0..5 * READ_FOR_ONE).all(|_| line.place() == Place::Behind));
         let pace = Duration::from_millis(2);
         (0..200).for_each(|_| line.waiting().went(1, pace));
         assert_eq!(line.turn(1, pace).len(), 5);
