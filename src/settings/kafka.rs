@@ -27,7 +27,7 @@ pub struct Kafka {
     pub max_queue_bytes: ByteSize,
     /// Bytes of one record; not more than the brokers take.
     pub max_record_bytes: ByteSize,
-    /// Bytes that one consumer reads ahead, unpacked; one answer of a broker has a quarter of that.
+    /// Bytes that one consumer reads ahead, unpacked; an answer of a broker has a quarter, or 1 MiB.
     pub fetch_ahead_bytes: ByteSize,
     /// How long a broker may hold a fetch back while there is nothing to read.
     pub fetch_wait: Span,

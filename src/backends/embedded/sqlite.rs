@@ -20,7 +20,7 @@ use crate::ports::{Error, Kind, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pages in the WAL at which a commit copies it into the file (4 KiB each): 4 MiB. More would spare
 /// copies of hot pages; but WAL and file are each synced at once then, and the log, whose answers
-/// wait for the same disk, stands behind all of it: 16 MiB made 1 % of the answers wait 5 to 12 ms.
+/// wait for the same disk, stands behind all of it: 5 to 12 ms at a time with 16 MiB.
 const CHECKPOINT_PAGES: i64 = 1024;
 /// Page cache of a connection in KiB (negative is SQLite's way to say KiB, not pages).
 const CACHE_KIB: i64 = -32 * 1024;

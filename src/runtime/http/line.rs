@@ -1,11 +1,11 @@
 //! The line in which requests wait for their turn on a thread, and when it is too long.
 //!
 //! A thread that is given more than it can answer has a queue in any case. Left to itself it lies
-//! unread in the sockets, where nobody counts it, and what is to be refused waits in it as long as
-//! what is taken. So as soon as a thread gets to its work late, requests are read first and those
-//! that are taken stand in a line: between two that are judged, all that came is read. The line has
-//! a length and a pace, so what a request would wait is known before it joins, and one that would
-//! wait longer than the bound is refused as soon as it is read.
+//! unread in the sockets, where nobody counts it, and what is to be refused waits in it as long
+//! as what is taken. So as soon as a thread gets to its work late, requests are read first and
+//! those that are taken stand in a line: between two turns of a millisecond, all that came is
+//! read. The line has a length and a pace, so what a request would wait is known before it joins,
+//! and one that would wait longer than the bound is refused as soon as it is read.
 //!
 //! It says only when to wait and when to refuse; what is refused, and with which words, is the
 //! handler's business. Requests that are not the fast path's join no line; they too are refused

@@ -15,8 +15,9 @@ use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 use crate::settings::{Http, Span};
 
-/// The longest wait, of this many requests.
+/// The longest wait.
 const BOUND: Duration = Duration::from_millis(100);
+/// What one request takes.
 const WORK: Duration = Duration::from_millis(4);
 
 /// Takes the thread for a while, and says in each answer how many it had handled by then.

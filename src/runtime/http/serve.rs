@@ -103,8 +103,7 @@ async fn serve_sharing<H: Handler>(
 ) -> io::Result<()> {
     let listener = Source::new(listener)?;
     let registry = Arc::new(Registry::new(&limits));
-    let mut server = Server { handler, limits, registry, next_id: 0 };
-    let registry = Arc::clone(&server.registry);
+    let mut server = Server { handler, limits, registry: Arc::clone(&registry), next_id: 0 };
     let looking_after = {
         let registry = Arc::clone(&registry);
         tasks::spawn("http-janitor", async move { registry.look_after(&limits).await })
