@@ -75,7 +75,8 @@ fn like(other: &Connection, names: &[&str], path: &Path) -> Connection {
     new.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
     new.pragma_update(None, "synchronous", "NORMAL").unwrap();
     new.pragma_update_and_check(None, "wal_autocheckpoint", 4096, |_| Ok(())).unwrap();
-    new.pragma_update(None, "cache_size", -32 * 1024).unwrap();
+    new.pragma_update(None, "cache_size", -8 * 1024).unwrap();
+    new.pragma_update(None, "cache_spill", false).unwrap();
     new.pragma_update(None, "temp_store", "MEMORY").unwrap();
     for name in names {
         // Tables before their indexes.

@@ -21,6 +21,10 @@ use crate::roles::feed::Halt;
 use crate::roles::{Role, RoleError};
 use crate::runtime::tasks;
 
+/// Bytes that a record has more when it is canonical, about: members that are the envelope's, key,
+/// headers. Too few and the batch is copied while it grows.
+const CANONICAL_MORE: usize = 600;
+
 /// The state's verdicts; inside, the panic of one of them.
 type Verdicts = Result<Vec<Verdict>, Unreadable>;
 
@@ -64,8 +68,10 @@ impl Running {
     /// The readable records of a step; those that are not are dead letters at once.
     pub(super) fn read(&self, step: Vec<Fetched>, is_condemned: bool) -> (Vec<Readable>, Judged) {
         let count = step.iter().map(|fetched| fetched.records.len()).sum();
+        let records = step.iter().flat_map(|fetched| &fetched.records);
+        let bytes = records.map(|record| record.record.value.len() + CANONICAL_MORE).sum();
         let mut judged = Judged {
-            outputs: Outputs::new(&self.settings.topics, self.ports.clock.now(), count),
+            outputs: Outputs::new(&self.settings.topics, self.ports.clock.now(), bytes),
             progress: Vec::with_capacity(step.len()),
             reprocessed: Reprocessed::default(),
             announced: None,

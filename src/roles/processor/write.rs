@@ -33,9 +33,10 @@ pub(super) struct Counts {
 }
 
 impl Outputs {
-    pub(super) fn new(topics: &Topics, now: Timestamp, events: usize) -> Self {
+    /// For a batch whose passed events take about so many bytes.
+    pub(super) fn new(topics: &Topics, now: Timestamp, bytes: usize) -> Self {
         Self {
-            processed: Lane::new(&topics.processed, events * 700),
+            processed: Lane::new(&topics.processed, bytes),
             decisions: Lane::new(&topics.decisions, 0),
             dead: Lane::new(&topics.raw_dlq, 0),
             now,

@@ -190,6 +190,7 @@ impl Running {
     async fn take(&mut self, work: Work) -> Result<(), Halt> {
         let mut batch =
             SinkBatch { group: Some(self.settings.groups.worker.clone()), ..SinkBatch::default() };
+        batch.events.reserve_exact(work.count);
         let mut dead = Lane::new(&self.settings.topics.processed_dlq, 0);
         let mut has_dead = false;
         for Fetched { assignment, records } in &work.fetched {

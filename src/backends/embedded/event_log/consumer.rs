@@ -126,8 +126,7 @@ impl EmbeddedConsumer {
         for part in from.iter_mut().chain(before) {
             let count = part.ready.len().min(room);
             if count > 0 {
-                let records: Vec<_> = part.ready.drain(..count).collect();
-                part.ready_bytes = part.ready.iter().map(record_bytes).sum();
+                let records = part.take(count);
                 room -= count;
                 fetched.push(Fetched { assignment: part.assignment(), records });
             }
@@ -158,6 +157,17 @@ impl Part {
 
     fn assignment(&self) -> Assignment {
         Assignment { at: self.at.clone(), generation: GENERATION }
+    }
+
+    /// The first `count` of what is ready; where that is all, without moving one of them.
+    fn take(&mut self, count: usize) -> Vec<ConsumedRecord> {
+        if count == self.ready.len() {
+            self.ready_bytes = 0;
+            return std::mem::take(&mut self.ready).into();
+        }
+        let records = self.ready.drain(..count).collect();
+        self.ready_bytes = self.ready.iter().map(record_bytes).sum();
+        records
     }
 
     async fn read_ahead(&mut self, max_records: usize, max_bytes: usize) -> Result<()> {

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::frame::{HEADER_BYTES, Header, MAGIC};
 
 /// Bytes of one read.
-const CHUNK_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Longest payload that is believed; a batch is far below it.
 const MAX_PAYLOAD_BYTES: u32 = 256 << 20;
@@ -104,7 +104,7 @@ impl FrameReader {
 
     /// Up to a chunk of bytes at a position; `None` at the limit.
     pub(super) fn window_at(&mut self, position: u64, limit: u64) -> io::Result<Option<Bytes>> {
-        let wanted = limit.saturating_sub(position).min(CHUNK_BYTES);
+        let wanted = limit.saturating_sub(position).min(CHUNK_BYTES as u64);
         // A short file ends before the limit: what is there counts.
         let available = self.file.metadata()?.len().saturating_sub(position).min(wanted);
         if available == 0 {
@@ -125,8 +125,10 @@ impl FrameReader {
         }
         let chunk_end = self.chunk_at + self.chunk.len() as u64;
         if position < self.chunk_at || position + length > chunk_end {
-            let whole = (limit - position).min(CHUNK_BYTES).max(length);
-            self.chunk = self.read(position, length, whole, wait)?;
+            let whole = (limit - position).min(CHUNK_BYTES as u64).max(length);
+            let mut buffer = self.room_for(whole)?;
+            self.fill(&mut buffer, position, length, wait)?;
+            self.chunk = buffer.freeze();
             self.chunk_at = position;
             if (self.chunk.len() as u64) < length {
                 return Ok(None);
@@ -138,10 +140,20 @@ impl FrameReader {
         Ok(Some(self.chunk.slice(from..from + length)))
     }
 
-    /// Reads at least `least` bytes, unless the file ends, and at most `most`.
-    fn read(&self, position: u64, least: u64, most: u64, wait: Wait) -> io::Result<Bytes> {
-        let most = usize::try_from(most).map_err(io::Error::other)?;
-        let mut buffer = vec![0; most];
+    /// Memory for the next chunk: that of the last one where no record holds on to it, which spares
+    /// fresh pages and their zeros. What a long frame needed is not kept.
+    fn room_for(&mut self, bytes: u64) -> io::Result<BytesMut> {
+        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+        let old = std::mem::take(&mut self.chunk).try_into_mut().unwrap_or_default();
+        let fits = (bytes..=CHUNK_BYTES).contains(&old.capacity());
+        let mut room = if fits { old } else { BytesMut::new() };
+        room.resize(bytes, 0);
+        Ok(room)
+    }
+
+    /// Reads at least `least` bytes, unless the file ends, and at most what fits; cuts the buffer
+    /// where they end.
+    fn fill(&self, buffer: &mut BytesMut, position: u64, least: u64, wait: Wait) -> io::Result<()> {
         let mut filled = 0_usize;
         while (filled as u64) < least {
             let at = position + filled as u64;
@@ -163,6 +175,6 @@ impl FrameReader {
             }
         }
         buffer.truncate(filled);
-        Ok(buffer.into())
+        Ok(())
     }
 }
