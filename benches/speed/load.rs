@@ -199,7 +199,9 @@ async fn connection(
     });
     for turn in 0.. {
         if let Some(interval) = interval {
-            tokio::time::sleep_until((start + due).into()).await;
+            // Not past the end: a slot there is not sent any more, and would only stretch the time
+            // that the events are divided by.
+            tokio::time::sleep_until((start + due.min(length)).into()).await;
             // What an outage held back is not caught up with: the rate is the highest asked for.
             due = (due + interval).max(start.elapsed().saturating_sub(interval));
         }

@@ -11,6 +11,7 @@ mod offset;
 mod origin;
 mod outcome;
 mod record;
+mod record_batch;
 mod rule;
 mod timestamp;
 
@@ -21,8 +22,7 @@ pub use header::HeaderName;
 pub use offset::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
 pub use origin::Origin;
 pub use outcome::{Durability, Outcome, Status};
-pub use record::{
-    ConsumedRecord, Headers, MalformedBatch, Record, RecordBatch, RecordBatchBuilder, RecordView,
-};
+pub use record::{ConsumedRecord, Headers, Record};
+pub use record_batch::{MalformedBatch, RecordBatch, RecordBatchBuilder, RecordView};
 pub use rule::{Rule, RuleSource, RuleTarget, RuleTargetError};
 pub use timestamp::Timestamp;

@@ -20,6 +20,7 @@ use rdkafka::client::DefaultClientContext;
 use super::servers::{self, Running};
 
 mod groups;
+mod members;
 
 /// A broker and its data.
 struct Broker {
