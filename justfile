@@ -14,7 +14,7 @@ test:
 # Format, lints, architecture, licences: what a change must pass beside the tests
 check:
     cargo fmt --check
-    cargo clippy --all-targets --all-features -- -D warnings
+    cargo clippy --all-targets --test services --test power --test acceptance --all-features -- -D warnings
     cargo test --test architecture
     just deny
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use evp::ports::Kind;
 use evp::settings::{Assignor, GroupProtocol};
 use rdkafka::admin::NewPartitions;
 
@@ -32,10 +33,10 @@ pub(super) fn numbers(range: std::ops::Range<u32>) -> RecordBatch {
 }
 
 /// A role in small: commits what it read at each turn, and before it gives anything up.
-struct Member {
+pub(super) struct Member {
     consumer: Box<dyn Consumer>,
     has: BTreeSet<Assignment0>,
-    read: Vec<String>,
+    pub(super) read: Vec<String>,
     done: BTreeMap<Assignment0, (Assignment, Offset)>,
     /// Partitions that came or went.
     moves: usize,
@@ -48,7 +49,7 @@ fn name(assignment: &Assignment) -> Assignment0 {
 }
 
 impl Member {
-    async fn join(log: &Arc<KafkaLog>, group: &GroupId, topic: &Topic) -> Self {
+    pub(super) async fn join(log: &Arc<KafkaLog>, group: &GroupId, topic: &Topic) -> Self {
         let consumer = log.consumer(group, std::slice::from_ref(topic)).await.unwrap();
         let (has, read, done) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
         Self { consumer, has, read, done, moves: 0 }
@@ -72,7 +73,7 @@ impl Member {
     }
 
     /// One poll and what follows it.
-    async fn turn(&mut self) {
+    pub(super) async fn turn(&mut self) {
         match self.consumer.poll(20, TICK).await {
             Ok(Polled::Records(all)) => {
                 for fetched in all {
@@ -109,7 +110,11 @@ impl Member {
 }
 
 /// Lets all members work until it is so.
-async fn until(members: &mut [&mut Member], what: &str, is_so: impl Fn(&[&mut Member]) -> bool) {
+pub(super) async fn until(
+    members: &mut [&mut Member],
+    what: &str,
+    is_so: impl Fn(&[&mut Member]) -> bool,
+) {
     let all = async {
         while !is_so(members) {
             for member in members.iter_mut() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use evp::backends::memory::{self, MemoryObjectStore, MemoryState};
 use evp::model::{RecordBatchBuilder, Shape};
 use evp::pipeline::envelope::RequestEnvelope;
-use evp::ports::{Clock, Kind, Ports, SystemClock};
+use evp::ports::{Clock, Ports, SystemClock};
 use evp::roles::launch::RoleSet;
 use evp::roles::{Role, RoleDeps};
 use evp::runtime::health::Health;
@@ -16,7 +16,7 @@ use evp::runtime::shutdown::CancellationToken;
 use evp::settings::Settings;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::groups::{PATIENCE, TICK, committed, numbers, open_as};
+use super::groups::{Member, PATIENCE, TICK, committed, numbers, open_as, until};
 use super::*;
 
 /// The role asks for nothing over longer than `max.poll.interval.ms`, with more waiting than the
