@@ -178,3 +178,49 @@ impl FrameReader {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const SEED: u32 = 7;
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let header = Header {
+            payload_bytes: u32::try_from(payload.len()).unwrap(),
+            base: 0,
+            count: 1,
+            group_distance: 0,
+            payload_crc: crc32c::crc32c(payload),
+        };
+        [&header.encode(SEED)[..], payload].concat()
+    }
+
+    /// Chunks share one buffer only while nobody holds on to what was read before.
+    #[test]
+    fn what_was_read_stays_as_it_was_when_the_next_chunk_comes() {
+        let payloads = [b'a', b'b', b'c'].map(|byte| vec![byte; CHUNK_BYTES / 4 * 3]);
+        let mut file = tempfile::tempfile().unwrap();
+        let starts: Vec<u64> = payloads
+            .iter()
+            .scan(0, |at, payload| {
+                let frame = frame(payload);
+                file.write_all(&frame).unwrap();
+                Some(std::mem::replace(at, *at + frame.len() as u64))
+            })
+            .collect();
+        let mut reader = FrameReader::new(file, SEED);
+        let mut read = |at: u64| match reader.frame_at(at, u64::MAX / 2, Wait::Disk).unwrap() {
+            Found::Frame(_, payload) => payload,
+            Found::Nothing => panic!("no frame at {at}"),
+        };
+        let held: Vec<Bytes> = starts.iter().map(|at| read(*at)).collect();
+        assert!(held.iter().zip(&payloads).all(|(read, written)| read == written));
+        drop(held);
+        for (at, written) in starts.iter().zip(&payloads) {
+            assert_eq!(&read(*at)[..], &written[..]);
+        }
+    }
+}
