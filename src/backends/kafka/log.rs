@@ -93,21 +93,12 @@ impl KafkaLog {
         &self.inner.producer
     }
 
-    /// A topic's identity, from memory where it was asked before. A topic of the settings that is
-    /// missing is made.
-    async fn known(&self, topic: &Topic) -> Result<Identity> {
-        match self.remembered(topic) {
-            Some(identity) => Ok(identity),
-            None => self.look(topic).await,
-        }
+    /// Whether it was there when last looked at.
+    fn is_known(&self, topic: &Topic) -> bool {
+        self.inner.known.load().iter().any(|(name, _)| name == topic)
     }
 
-    fn remembered(&self, topic: &Topic) -> Option<Identity> {
-        let known = self.inner.known.load();
-        known.iter().find(|(name, _)| name == topic).map(|(_, identity)| *identity)
-    }
-
-    /// The same, asked of the brokers.
+    /// A topic's identity, asked of the brokers. A topic of the settings that is missing is made.
     async fn look(&self, topic: &Topic) -> Result<Identity> {
         let settings = &self.inner.settings;
         let identity = match self.ask(topic).await {
@@ -192,7 +183,10 @@ impl EventLog for KafkaLog {
             return Ok(appended);
         }
         self.check_open()?;
-        self.known(topic).await?;
+        if !self.is_known(topic) {
+            // On the heap: it is asked once, and each append would bring the room for it.
+            Box::pin(self.look(topic)).await?;
+        }
         let sent = self.inner.producer.append(topic, batch).await;
         if let Err(error) = &sent
             && error.kind() == Kind::NotFound

@@ -88,18 +88,13 @@ impl Generation {
     /// Hands the records over; the code with which one was refused.
     fn send(
         &self,
-        ticket: &Ticket,
+        topic: &Topic,
         shares: &mut Shares<Arc<Ticket>>,
     ) -> std::result::Result<(), Code> {
         // Without a count of owners: several threads would pass its cache line to and fro.
-        let topics = self.topics_with(&ticket.topic).ok_or(Code::InvalidArgument)?;
-        let topic = handle_of(&topics, &ticket.topic).ok_or(Code::InvalidArgument)?;
-        let mut scratch = Vec::with_capacity(256);
-        for record in ticket.batch.views() {
-            let record = record.map_err(|_| Code::BadMessage)?;
-            native::produce(self.producer.client(), topic, &record, shares, &mut scratch)?;
-        }
-        Ok(())
+        let topics = self.topics_with(topic).ok_or(Code::InvalidArgument)?;
+        let topic = handle_of(&topics, topic).ok_or(Code::InvalidArgument)?;
+        native::produce(self.producer.client(), topic, shares)
     }
 }
 
@@ -310,8 +305,8 @@ impl Shared {
     fn send(&self, ticket: &Arc<Ticket>) -> Result<()> {
         let current = self.current.load();
         ticket.generation.store(current.number, Ordering::Release);
-        let mut shares = Shares::new(Arc::clone(ticket), ticket.batch.count());
-        let sent = current.send(ticket, &mut shares);
+        let mut shares = Shares::new(Arc::clone(ticket), ticket.batch.clone());
+        let sent = current.send(&ticket.topic, &mut shares);
         if let Err(code) = sent {
             ticket.fail(code);
             // A fatal error is mended behind the caller's back; anything else it hears at once.

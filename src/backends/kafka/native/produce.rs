@@ -1,6 +1,6 @@
-//! Handing records over to librdkafka: read in place, the topic looked up once, one counter a
-//! request. The safe wrapper allocates each name and value of a header, the name of the topic, and
-//! counts owners up and down for every record.
+//! Handing records over to librdkafka: read and kept in place, the topic looked up once, one counter
+//! a request. The safe wrapper copies each value, allocates each name and value of a header, the name
+//! of the topic, and counts owners up and down for every record.
 
 use std::ffi::{CString, c_void};
 use std::ptr::{self, NonNull};
@@ -14,7 +14,7 @@ use rdkafka::util::IntoOpaque;
 
 use super::{NativeHandle, Owned, failure};
 use crate::backends::kafka::packed;
-use crate::model::RecordView;
+use crate::model::{RecordBatch, RecordView};
 
 /// A topic of one producer. To be dropped before that producer.
 #[derive(Debug)]
@@ -44,9 +44,11 @@ impl Drop for TopicHandle {
     }
 }
 
-/// A value and how many shares of it there are.
+/// A value, the records that go with it, and how many shares of them there are.
 struct Counted<T> {
     shares: AtomicU32,
+    /// librdkafka reads values in it until it has reported on them. Nobody gets at it to change it.
+    batch: RecordBatch,
     value: T,
 }
 
@@ -115,10 +117,10 @@ pub(in crate::backends::kafka) struct Shares<T> {
 }
 
 impl<T> Shares<T> {
-    /// For so many records.
-    pub(in crate::backends::kafka) fn new(value: T, records: u32) -> Self {
-        let left = records.saturating_add(1);
-        let counted = Box::new(Counted { shares: AtomicU32::new(left), value });
+    /// One for each record of the batch.
+    pub(in crate::backends::kafka) fn new(value: T, batch: RecordBatch) -> Self {
+        let left = batch.count().saturating_add(1);
+        let counted = Box::new(Counted { shares: AtomicU32::new(left), batch, value });
         Self { pointer: NonNull::from(Box::leak(counted)), left }
     }
 
@@ -138,11 +140,34 @@ impl<T> Drop for Shares<T> {
     }
 }
 
-/// Hands one record over; its report will carry one of the shares. `scratch` is room to work in.
+/// Hands the records over for which the shares are; each report will carry one of them.
 ///
 /// # Errors
-/// The code with which librdkafka refused it; then there is no report.
+/// The code with which librdkafka refused a record; then there is no report on it nor on those after
+/// it. `BadMessage` for one that cannot be read.
 pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
+    client: &impl NativeHandle,
+    topic: &TopicHandle,
+    shares: &mut Shares<T>,
+) -> Result<(), RDKafkaErrorCode> {
+    // SAFETY: one share is kept to the end, so the batch is alive over the call.
+    let batch = unsafe { &shares.pointer.as_ref().batch };
+    let mut scratch = Vec::with_capacity(256);
+    for record in batch.views() {
+        let record = record.map_err(|_| RDKafkaErrorCode::BadMessage)?;
+        // SAFETY: the record's value lies in the batch of the shares.
+        unsafe { produce_one(client, topic, &record, shares, &mut scratch) }?;
+    }
+    Ok(())
+}
+
+/// Hands one record over. `scratch` is room to work in.
+///
+/// # Safety
+/// The record's value lies in the batch of these shares: librdkafka, which does not copy it, reads
+/// it when it makes its request, and not any more once it has reported on the record. The share of
+/// one that is never reported (a producer that ends before) is never given up, nor is the batch.
+unsafe fn produce_one<T: Send + Sync>(
     client: &impl NativeHandle,
     topic: &TopicHandle,
     record: &RecordView<'_>,
@@ -162,7 +187,8 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
     };
     let fields = [
         of(kind::RD_KAFKA_VTYPE_RKT, Field { rkt: topic.0 }),
-        of(kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: rd::RD_KAFKA_MSG_F_COPY }),
+        // Neither copied nor freed by librdkafka.
+        of(kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: 0 }),
         of(kind::RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
         of(kind::RD_KAFKA_VTYPE_KEY, bytes(record.key)),
         of(kind::RD_KAFKA_VTYPE_TIMESTAMP, Field { i64_: record.timestamp.as_millis() }),
@@ -170,7 +196,8 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
         of(kind::RD_KAFKA_VTYPE_OPAQUE, Field { ptr: shares.pointer.as_ptr().cast() }),
     ];
     // SAFETY: the fields are of the kinds they say, as many as is said, and what they point to is
-    // alive over the call; key and value are copied by it (`F_COPY`) and not written to.
+    // alive over the call, which copies the key; the value lives until the report, by the caller's
+    // promise. Neither is written to.
     let refused = unsafe { rd::rd_kafka_produceva(client.handle(), fields.as_ptr(), fields.len()) };
     // SAFETY: an error that comes back is ours to destroy.
     match unsafe { Owned::new(refused, rd::rd_kafka_error_destroy) } {
@@ -223,13 +250,20 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::model::{Headers, Record, Timestamp};
 
     #[test]
     fn the_last_share_has_the_value_and_nothing_is_lost() {
         let value = Arc::new(());
-        let shares = Shares::new(Arc::clone(&value), 0);
+        let shares = Shares::new(Arc::clone(&value), RecordBatch::of_all([]));
         assert!(shares.end().is_some());
-        let mut shares = Shares::new(Arc::clone(&value), 2);
+        let record = Record {
+            key: "k".into(),
+            value: "v".into(),
+            timestamp: Timestamp::default(),
+            headers: Headers::default(),
+        };
+        let mut shares = Shares::new(Arc::clone(&value), RecordBatch::of_all([&record, &record]));
         let pointer = shares.pointer.as_ptr().cast();
         shares.left -= 2;
         // SAFETY: two shares left for the records, as `produce` has it.
