@@ -133,25 +133,22 @@ const fn is_spilled(kind: Kind) -> bool {
 
 impl Shared {
     async fn append(&self, batch: RecordBatch) -> Result<Appended> {
-        if self.is_down.load(Ordering::Relaxed) {
-            return self.append_spilled(batch).await;
-        }
-        let appending = self.primary.append(&self.raw, batch.clone());
-        match tokio::time::timeout(self.settings.after.0, appending).await {
-            Ok(Ok(appended)) => Ok(appended),
-            Ok(Err(error)) if is_spilled(error.kind()) => {
-                // A full queue empties by itself: only this batch goes the other way.
-                if error.kind() != Kind::Full {
-                    self.goes_down(&error.chain());
+        if !self.is_down.load(Ordering::Relaxed) {
+            let appending = self.primary.append(&self.raw, batch.clone());
+            match tokio::time::timeout(self.settings.after.0, appending).await {
+                Ok(Ok(appended)) => return Ok(appended),
+                Ok(Err(error)) if is_spilled(error.kind()) => {
+                    // A full queue empties by itself: only this batch goes the other way.
+                    if error.kind() != Kind::Full {
+                        self.goes_down(&error.chain());
+                    }
                 }
-                self.append_spilled(batch).await
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                self.goes_down("no acknowledgement in time");
-                self.append_spilled(batch).await
+                Ok(Err(error)) => return Err(error),
+                Err(_) => self.goes_down("no acknowledgement in time"),
             }
         }
+        // On the heap, for those that come here.
+        Box::pin(self.append_spilled(batch)).await
     }
 
     async fn append_spilled(&self, batch: RecordBatch) -> Result<Appended> {

@@ -1,43 +1,77 @@
 //! Making a request's events durable, and what is said when that cannot be done.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::problem::{Problem, Reason};
 use super::state::{Held, State};
 use crate::model::{Durability, RecordBatch};
-use crate::ports::crash;
-use crate::ports::{Appended, Error, Kind};
+use crate::ports::{Appended, Error, Kind, Result as PortResult, crash};
 use crate::runtime::http::{Connection, StatusCode};
 use crate::runtime::tasks;
 use crate::settings::DurabilityMode;
 
-impl State {
-    /// Appends the batch and says what it stands on. The append goes on when this future is dropped
-    /// or its time is over: the port promises so, and then nobody knows whether the events are
-    /// there.
-    pub(super) async fn publish(
-        self: &Arc<Self>,
-        connection: &Connection,
-        batch: RecordBatch,
-        held: Held<'_>,
-    ) -> Result<Durability, Problem> {
-        let mode = self.settings.collector.durability;
-        if batch.is_empty() {
-            return Ok(self.promised());
-        }
-        if mode == DurabilityMode::Memory {
-            self.publish_later(batch, held);
-            return Ok(Durability::Memory);
-        }
-        let events = batch.count();
-        let counted = InFlight::new(self, events);
+/// What waits for an append.
+type Appending<'s> = Pin<Box<dyn Future<Output = PortResult<Appended>> + Send + 's>>;
+
+/// A request's events on their way to the log. It is kept for as long as its answer takes, by every
+/// request under way, so it is small.
+pub(super) struct Publishing<'s> {
+    state: &'s State,
+    /// `None` where there is nothing to wait for.
+    append: Option<Appending<'s>>,
+    /// What the answer stands on where nothing was waited for.
+    promised: Durability,
+    events: u32,
+    /// The bytes of the request, to the end.
+    _held: Option<Held<'s>>,
+}
+
+impl Publishing<'_> {
+    /// Waits until the events are durable and says what they stand on. The append goes on when this
+    /// future is dropped or its time is over: the port promises so, and then nobody knows whether the
+    /// events are there.
+    pub(super) async fn wait(&mut self, connection: &Connection) -> Result<Durability, Problem> {
+        let Some(append) = &mut self.append else { return Ok(self.promised) };
+        let counted = InFlight::new(self.state, self.events);
         crash::point("collector.publish.before");
-        let append = self.log.append(&self.settings.topics.raw, batch);
-        let limit = self.settings.collector.ack_timeout.0;
+        let limit = self.state.settings.collector.ack_timeout.0;
         let appended = connection.within(limit, append).await;
         crash::point("collector.publish.after");
         drop(counted);
+        self.state.published(self.events, appended)
+    }
+}
+
+impl State {
+    /// Begins to append the batch, once it is waited for.
+    pub(super) fn publish<'s>(
+        self: &'s Arc<Self>,
+        batch: RecordBatch,
+        held: Held<'s>,
+    ) -> Publishing<'s> {
+        let mode = self.settings.collector.durability;
+        let (events, promised) = (batch.count(), self.promised());
+        let (append, held) = if batch.is_empty() {
+            (None, Some(held))
+        } else if mode == DurabilityMode::Memory {
+            self.publish_later(batch, held);
+            (None, None)
+        } else {
+            (Some(self.log.append(&self.settings.topics.raw, batch)), Some(held))
+        };
+        Publishing { state: self, append, promised, events, _held: held }
+    }
+
+    /// What an append came to; `None` is that its time is over.
+    fn published(
+        &self,
+        events: u32,
+        appended: Option<PortResult<Appended>>,
+    ) -> Result<Durability, Problem> {
+        let mode = self.settings.collector.durability;
         match appended {
             Some(Ok(Appended { durability })) => {
                 self.meters.published(events);
@@ -57,6 +91,7 @@ impl State {
             }
             None => {
                 self.meters.failed(events);
+                let limit = self.settings.collector.ack_timeout.0;
                 let detail = format!("events were not durable within {limit:?}");
                 self.refuse(&detail);
                 Err(Problem::unavailable(Reason::Unavailable, "ack_timeout", detail)
@@ -65,7 +100,7 @@ impl State {
         }
     }
 
-    /// What an answer without an event stands on.
+    /// What an answer stands on that waits for nothing.
     fn promised(&self) -> Durability {
         match self.settings.collector.durability {
             DurabilityMode::Memory => Durability::Memory,

@@ -1,5 +1,6 @@
 //! One request: where it goes, what its events come to, and what every answer carries.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use super::accept::{Accepted, Terms};
 use super::decode::{DecodeLimits, Encodings};
 use super::facts::Facts;
 use super::problem::{Problem, Reason};
+use super::publish::Publishing;
 use super::route::{Ingest, Target, target};
 use super::state::{Held, State};
 use crate::model::Durability;
@@ -95,12 +97,18 @@ impl Handler for Service {
         let client_id = client_request_id(&request.headers);
         let cors = Cors::of(&Method::POST, request.path, &request.headers);
         let judged = self.judge_whole(route, &request, connection);
+        let mut begun = match judged {
+            Ok(judged) => self.publish(judged),
+            Err(problem) => {
+                let reply = self.replied(route, Err(problem));
+                return Some(Box::pin(ready(self.finish(target, client_id, cors, reply))));
+            }
+        };
+        // Waited for in place: what is moved into one more future has room in both.
         Some(Box::pin(async move {
-            let reply = match judged {
-                Ok(judged) => self.publish(judged, connection).await,
-                Err(problem) => Err(problem),
-            };
-            self.finish(target, client_id, cors, self.replied(route, reply))
+            let durable = begun.publishing.wait(connection).await;
+            let reply = self.replied(route, self.acknowledge(begun, durable));
+            self.finish(target, client_id, cors, reply)
         }))
     }
 
@@ -118,6 +126,18 @@ struct Judged<'s> {
     /// When its body was there.
     started: Instant,
     /// Whether the answer names every event.
+    representation: bool,
+}
+
+/// A request whose events are on their way to the log.
+struct Begun<'s> {
+    publishing: Publishing<'s>,
+    status: StatusCode,
+    answer: Vec<u8>,
+    request_id: Option<HeaderValue>,
+    events: u32,
+    bytes: usize,
+    started: Instant,
     representation: bool,
 }
 
@@ -183,7 +203,9 @@ impl Service {
             let body = read_body(body, connection, limit, http.body_timeout.0, take).await?;
             self.judge(route, encodings, &facts, (&body, held))?
         };
-        self.publish(judged, connection).await
+        let mut begun = self.publish(judged);
+        let durable = begun.publishing.wait(connection).await;
+        self.acknowledge(begun, durable)
     }
 
     /// The same of a request that was read at once.
@@ -236,22 +258,32 @@ impl Service {
         Ok(Judged { accepted, bytes, held, started, representation })
     }
 
-    /// Makes what was judged durable, and says so.
-    async fn publish(&self, judged: Judged<'_>, connection: &Connection) -> Result<Reply, Problem> {
-        let state = &self.state;
+    /// Gives what was judged to the log.
+    fn publish<'s>(&'s self, judged: Judged<'s>) -> Begun<'s> {
         let Judged { accepted, bytes, held, started, representation } = judged;
-        state.meters.rejected(Reason::Fields, accepted.refused);
+        self.state.meters.rejected(Reason::Fields, accepted.refused);
         let Accepted { batch, status, body: answer, request_id, .. } = accepted;
         let events = batch.count();
-        let durability = state.publish(connection, batch, held).await?;
-        state.meters.acknowledged(durability, events, bytes);
-        state.meters.latency(started.elapsed());
-        let mut response = acknowledged(status, answer, durability);
-        if representation {
+        let publishing = self.state.publish(batch, held);
+        Begun { publishing, status, answer, request_id, events, bytes, started, representation }
+    }
+
+    /// Says what became of it.
+    fn acknowledge(
+        &self,
+        begun: Begun<'_>,
+        durable: Result<Durability, Problem>,
+    ) -> Result<Reply, Problem> {
+        let durability = durable?;
+        let meters = &self.state.meters;
+        meters.acknowledged(durability, begun.events, begun.bytes);
+        meters.latency(begun.started.elapsed());
+        let mut response = acknowledged(begun.status, begun.answer, durability);
+        if begun.representation {
             let applied = HeaderValue::from_static("return=representation");
             response.headers_mut().insert(PREFERENCE_APPLIED, applied);
         }
-        Ok(Reply { response, request_id })
+        Ok(Reply { response, request_id: begun.request_id })
     }
 
     /// The largest body of a route once decoded.

@@ -290,12 +290,14 @@ pub(super) struct Registry {
     changed: Notify,
     now: Arc<AtomicU64>,
     line: Arc<Line>,
+    limits: Limits,
 }
 
 impl Registry {
     /// Of a listener with these bounds.
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
+            limits,
             open: Mutex::default(),
             stopping: AtomicBool::new(false),
             changed: Notify::new(),
@@ -324,6 +326,11 @@ impl Registry {
     pub(super) fn clock(&self) -> Arc<AtomicU64> {
         self.tell_time();
         Arc::clone(&self.now)
+    }
+
+    /// The bounds of the listener.
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Where requests wait for their turn.
@@ -371,7 +378,8 @@ impl Registry {
     }
 
     /// Looks after the connections for ever; sleeps while there are none.
-    pub(super) async fn look_after(&self, limits: &Limits) {
+    pub(super) async fn look_after(&self) {
+        let limits = &self.limits;
         let shortest = [limits.header_timeout, limits.body_timeout, limits.write_timeout]
             .into_iter()
             .chain([limits.idle_timeout])

@@ -25,7 +25,7 @@ use super::connection::{Phase, Registry};
 use super::head::{Head, Headers as _};
 use super::line::Place;
 use super::stream::Stream;
-use super::{Answering, Body, BodyError, Connection, Handler, Limits};
+use super::{Answering, Body, BodyError, Connection, Handler};
 
 /// The largest request that is taken whole, its head included.
 const MAX_BYTES: usize = 64 << 10;
@@ -54,7 +54,6 @@ pub(super) struct FastPath<'c, S, H> {
     pub(super) handler: &'c H,
     pub(super) connection: &'c Connection,
     pub(super) registry: &'c Registry,
-    pub(super) limits: &'c Limits,
 }
 
 /// How the fast path ends for a connection.
@@ -99,7 +98,7 @@ where
     ///
     /// # Errors
     /// Those of the socket.
-    pub(super) async fn run(mut self) -> io::Result<Ended> {
+    pub(super) async fn run(&mut self) -> io::Result<Ended> {
         let mut kept = Vec::new();
         let mut is_called = false;
         loop {
@@ -111,7 +110,8 @@ where
                 Next::Left => return Ok(Ended::Left(kept)),
                 Next::More(whole) => {
                     if let Some(error) = self.read_on(&mut kept, whole).await? {
-                        self.refuse(&kept, error).await?;
+                        // On the heap: every connection would bring the room for it.
+                        Box::pin(self.refuse(&kept, error)).await?;
                         return Ok(Ended::Closed);
                     }
                     continue;
@@ -125,7 +125,8 @@ where
             let response = answering.await;
             self.connection.answered();
             let is_last = self.registry.is_stopping();
-            self.write(response, is_last).await?;
+            let answer = encode(response, is_last);
+            self.stream.write_all(&answer).await?;
             if is_last {
                 self.stream.shutdown().await?;
                 return Ok(Ended::Closed);
@@ -141,7 +142,7 @@ where
         is_called: bool,
     ) -> Poll<io::Result<Next<'c>>> {
         let (handler, connection) = (self.handler, self.connection);
-        let max_head = self.limits.max_header_bytes;
+        let max_head = self.registry.limits().max_header_bytes;
         if !kept.is_empty() {
             if is_called {
                 connection.called();
@@ -208,7 +209,7 @@ where
             }
             Poll::Ready(Ok(None))
         });
-        let limit = self.limits.body_timeout;
+        let limit = self.registry.limits().body_timeout;
         let ended = self.connection.within(limit, reading).await;
         ended.unwrap_or(Ok(Some(BodyError::Timeout)))
     }
@@ -219,15 +220,10 @@ where
         let Some(head) = Framing::read(kept, &mut headers) else { return Ok(()) };
         let request = WholeRequest { path: head.path, headers: head.headers, body: Err(error) };
         if let Some(answering) = self.handler.handle_whole(request, self.connection) {
-            let response = answering.await;
-            self.write(response, true).await?;
+            let answer = encode(answering.await, true);
+            self.stream.write_all(&answer).await?;
         }
         self.stream.shutdown().await
-    }
-
-    async fn write(&mut self, response: Response<Body>, is_last: bool) -> io::Result<()> {
-        let answer = encode(response, is_last);
-        self.stream.write_all(&answer).await
     }
 }
 

@@ -102,11 +102,11 @@ async fn serve_sharing<H: Handler>(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let listener = Source::new(listener)?;
-    let registry = Arc::new(Registry::new(&limits));
-    let mut server = Server { handler, limits, registry: Arc::clone(&registry), next_id: 0 };
+    let registry = Arc::new(Registry::new(limits));
+    let mut server = Server { handler, registry: Arc::clone(&registry), next_id: 0 };
     let looking_after = {
         let registry = Arc::clone(&registry);
-        tasks::spawn("http-janitor", async move { registry.look_after(&limits).await })
+        tasks::spawn("http-janitor", async move { registry.look_after().await })
     };
     let calling = tasks::spawn("http-line", registry.line().call());
     loop {
@@ -181,7 +181,6 @@ impl Source {
 
 struct Server<H> {
     handler: H,
-    limits: Limits,
     registry: Arc<Registry>,
     next_id: u64,
 }
@@ -203,14 +202,13 @@ impl<H: Handler> Server<H> {
         };
         self.registry.add(open.id, connection);
         let handler = self.handler.clone();
-        let limits = self.limits;
         // A connection's owner is the registry; how it ended is nobody's concern but the client's.
         match accepted {
             Accepted::Tcp(socket, _) => {
-                drop(tasks::spawn("http-connection", open.run(socket, handler, limits)));
+                drop(tasks::spawn("http-connection", open.run(socket, handler)));
             }
             Accepted::Unix(socket) => {
-                drop(tasks::spawn("http-connection", open.run(socket, handler, limits)));
+                drop(tasks::spawn("http-connection", open.run(socket, handler)));
             }
         }
     }
@@ -231,22 +229,26 @@ impl Drop for Open {
 }
 
 impl Open {
-    async fn run<S, H>(self, socket: S, handler: H, limits: Limits)
+    /// Serves the connection. The future lives as long as the connection does, so it is small: an
+    /// `async fn` would have room for its arguments and for what is made of them.
+    fn run<S, H>(self, socket: S, handler: H) -> impl Future<Output = ()> + Send
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Handler,
     {
         let mut stream = Stream::new(socket, Arc::clone(&self.connection));
-        let read = match self.run_fast(&mut stream, &handler, &limits).await {
-            Ok(Ended::Left(read)) => read,
-            Ok(Ended::Closed) => return,
-            Err(error) => return self.say_ended(&error),
-        };
-        stream.unread(read);
-        // On the heap: most connections never come here.
-        let serving = Box::pin(self.run_hyper(stream, &handler, limits.max_header_bytes));
-        if let Err(error) = serving.await {
-            self.say_ended(&error);
+        async move {
+            let read = match self.run_fast(&mut stream, &handler).await {
+                Ok(Ended::Left(read)) => read,
+                Ok(Ended::Closed) => return,
+                Err(error) => return self.say_ended(&error),
+            };
+            stream.unread(read);
+            // On the heap: most connections never come here.
+            let serving = Box::pin(self.run_hyper(stream, &handler));
+            if let Err(error) = serving.await {
+                self.say_ended(&error);
+            }
         }
     }
 
@@ -255,18 +257,14 @@ impl Open {
     }
 
     /// The fast path, for as long as the connection may be open.
-    async fn run_fast<S, H>(
-        &self,
-        stream: &mut Stream<S>,
-        handler: &H,
-        limits: &Limits,
-    ) -> io::Result<Ended>
+    async fn run_fast<S, H>(&self, stream: &mut Stream<S>, handler: &H) -> io::Result<Ended>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         H: Handler,
     {
         let (connection, registry) = (&*self.connection, &*self.registry);
-        let mut fast = pin!(FastPath { stream, handler, connection, registry, limits }.run());
+        let mut fast = FastPath { stream, handler, connection, registry };
+        let mut running = pin!(fast.run());
         let mut registered = false;
         poll_fn(|cx| {
             if !registered {
@@ -276,23 +274,19 @@ impl Open {
             if connection.is_over() {
                 return Poll::Ready(Ok(Ended::Closed));
             }
-            fast.as_mut().poll(cx)
+            running.as_mut().poll(cx)
         })
         .await
     }
 
-    async fn run_hyper<S, H>(
-        &self,
-        stream: Stream<S>,
-        handler: &H,
-        max_header_bytes: usize,
-    ) -> hyper::Result<()>
+    async fn run_hyper<S, H>(&self, stream: Stream<S>, handler: &H) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Handler,
     {
         let state = &self.connection;
         let service = service_fn(|request| answer(handler, request, Arc::clone(state)));
+        let max_header_bytes = self.registry.limits().max_header_bytes;
         // Header time is the janitor's; hyper's own timer would be armed and dropped every request.
         let mut builder = Builder::new();
         builder.header_read_timeout(None).max_header_size(max_header_bytes).half_close(true);
