@@ -8,11 +8,11 @@ use crate::report::{self, Rounds};
 
 /// Progress of a stage, without its start and its last drops.
 pub struct Run {
-    per_second: f64,
+    pub per_second: f64,
     /// Of the role itself.
-    per_cpu: f64,
+    pub per_cpu: f64,
     /// Of the server behind it.
-    per_server_cpu: f64,
+    pub per_server_cpu: f64,
 }
 
 /// Follows a counter from a tenth of `total` to nine tenths.

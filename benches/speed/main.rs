@@ -28,6 +28,7 @@ mod doors;
 mod embedded;
 mod floors;
 mod follow;
+mod judging;
 mod kafka;
 mod librdkafka;
 mod load;

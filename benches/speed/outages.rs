@@ -67,17 +67,21 @@ pub fn run(bench: &mut Bench) -> Report {
     let outage = stand.scale.outage;
     let mut lines = Vec::new();
     for server in ["Kafka", "Redis", "MinIO", "Postgres"] {
+        let mut within = [[0.0; 4]; 2];
         let beside = |stand: &mut Stand| {
             pause(AROUND);
             // Postgres waits for its clients unless it is told by INT.
             let signal = if server == "Postgres" { Signal::INT } else { Signal::TERM };
             stand.server(server).end_with(signal);
-            pause(outage);
+            for resident in &mut within {
+                pause(outage / 2);
+                *resident = roles.resident();
+            }
             stand.server(server).resume();
         };
         let (done, most) = watched(stand, &roles, (outage + AROUND * 2, accepted), beside);
         accepted += done.events;
-        lines.push((server, done, most));
+        lines.push(Outage { server, done, within, most });
     }
     details.extend(Seen { done, judged, idle, under_load, lines }.lines(outage));
     details.push(format!("\naccepted {accepted} events, each of which has its row"));
@@ -90,8 +94,17 @@ struct Seen {
     judged: u64,
     idle: [f64; 4],
     under_load: [f64; 4],
-    /// An outage, its load, and the most resident memory through it.
-    lines: Vec<(&'static str, Done, [f64; 4])>,
+    lines: Vec<Outage>,
+}
+
+/// An outage, its load, and what the roles held.
+struct Outage {
+    server: &'static str,
+    done: Done,
+    /// When half of it was over, and at its end.
+    within: [[f64; 4]; 2],
+    /// Until all that was accepted in it was worked off.
+    most: [f64; 4],
 }
 
 impl Seen {
@@ -110,17 +123,21 @@ impl Seen {
                 "idle",
                 "most under load",
                 "goal",
-                "most through an outage",
+                "half through an outage",
+                "at its end",
+                "most, until it is worked off",
                 "of",
                 "requests refused in it",
             ],
         )];
         for (index, name) in NAMES.into_iter().enumerate() {
-            let (server, done, most) = &lines[index];
+            let Outage { server, done, within, most } = &lines[index];
             all.push(format!(
-                "| {name} | {:.0} | {:.0} | 150 | {:.0} | {server}, {} s | {} |",
+                "| {name} | {:.0} | {:.0} | 150 | {:.0} | {:.0} | {:.0} | {server}, {} s | {} |",
                 idle[index],
                 under_load[index],
+                within[0][index],
+                within[1][index],
                 most[index],
                 outage.as_secs(),
                 done.refused
