@@ -16,7 +16,8 @@ use crate::stand::Stand;
 
 /// As the role's own.
 const BATCH: usize = 1024;
-/// Batches that wait for Redis at a time: one is judged while the next is encoded.
+/// Batches at Redis at a time. A member of the group has one and reads and writes meanwhile; as of two
+/// members, so that Redis never waits.
 const UNDER_WAY: usize = 2;
 const ADDRESSES: u32 = 10_000;
 /// 25 events a millisecond.
@@ -31,7 +32,8 @@ pub fn batches(events: u64) -> Vec<Vec<Candidate>> {
 fn candidate(number: u64) -> Candidate {
     let address = (number as u32).wrapping_mul(2_654_435_761) % ADDRESSES;
     Candidate {
-        event_id: EventId::new(uuid::Uuid::new_v4().to_string()).unwrap(),
+        // As long as those of the backlog and of the floor.
+        event_id: EventId::new(format!("b-{number:016}")).unwrap(),
         origin: Origin::mint(),
         client_ip: Some(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + address))),
         received_at: Timestamp::from_millis_clamped(

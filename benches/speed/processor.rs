@@ -53,7 +53,7 @@ pub fn run(bench: &mut Bench) -> Report {
         Side::new("limit on", LIMIT_ON, Goal::AtLeast(0.40, Some(0.50))),
         Side::new("limit off", LIMIT_OFF, Goal::AtLeast(0.65, Some(0.78))),
     ];
-    // A broker that has just started compiles its code for minutes, with a third of a processor.
+    // A broker that has just started compiles its code, with a third of a processor, most of it at first.
     judge(stand, "warm", LIMIT_ON, |_| ());
     let candidates = judging::batches(stand.scale.backlog);
     for round in 0..stand.scale.rounds {
@@ -85,7 +85,8 @@ Floor: `redis-benchmark -P 64` SET key mark NX EX with keys and marks as long as
 Redis, by the clock and by CPU of Redis. On few cores the figure a second is that of broker, processor and
 Redis together, and the floor's that of Redis and its client; the one a CPU-second of Redis is what a
 faster machine would be held up by. Judging alone is the role's own call of Redis, batches of 1,024 and two
-of them under way, with prepared events from 10,000 addresses and no log before or behind it.",
+of them under way as of two members, with prepared events from 10,000 addresses and no log before or behind
+it.",
         ..Report::default()
     }
 }

@@ -61,7 +61,7 @@ pub struct Kafka {
     pub tls: KafkaTls,
     /// Who one is.
     pub sasl: Sasl,
-    /// Further settings of librdkafka, `name=value`; they win over all the above.
+    /// Further settings of librdkafka, `name=value`; they win over all the above, but what the promise stands on is refused.
     pub properties: Vec<String>,
 }
 

@@ -162,12 +162,30 @@ pub(super) fn asking(settings: &Kafka) -> ClientConfig {
     finished(config, settings)
 }
 
-/// Whether librdkafka takes these settings.
+/// Properties that the promise stands on: with others an event is acknowledged that no replica has, is
+/// committed before its effect, or is waited for in vain.
+const PROMISED: [&str; 7] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+];
+
+/// Whether librdkafka takes these settings, and none of the operator's own breaks the promise.
 pub(super) fn check(settings: &Kafka) -> Result<()> {
     for property in &settings.properties {
-        if !property.contains('=') {
-            let what = format!("kafka.properties: {property:?} is not name=value");
-            return Err(Error::new(Kind::Data, what));
+        let wrong = |why: &str| {
+            Err(Error::new(Kind::Data, format!("kafka.properties: {property:?} {why}")))
+        };
+        match property.split_once('=') {
+            None => return wrong("is not name=value"),
+            Some((name, _)) if PROMISED.contains(&name.trim()) => {
+                return wrong("is not to be set: no event is lost only as evp sets it");
+            }
+            Some(_) => {}
         }
     }
     let all = [producer(settings), member(settings, "evp", 0), reader(settings), asking(settings)];
@@ -183,6 +201,21 @@ pub(super) fn check(settings: &Kafka) -> Result<()> {
 mod tests {
     use super::*;
     use crate::settings::{Assignor, Sasl, SaslMechanism, Secret, Security};
+
+    #[test]
+    fn properties_that_would_break_the_promise_are_refused() {
+        let says = |property: &str| {
+            check(&Kafka { properties: vec![property.to_owned()], ..Kafka::default() })
+        };
+        for property in ["acks=1", " enable.auto.commit = true", "delivery.report.only.error=true"]
+        {
+            let refused = says(property).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Data);
+            assert!(refused.to_string().contains("kafka.properties"), "{refused}");
+        }
+        assert!(says("socket.timeout.ms").is_err());
+        says("socket.timeout.ms=10000").unwrap();
+    }
 
     #[test]
     fn the_promise_stands_in_the_settings_and_librdkafka_takes_them() {

@@ -13,7 +13,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use super::{KafkaLog, KafkaLogOptions, native};
 use crate::model::{Durability, GroupId, Headers, Record, RecordBatch, Timestamp, Topic};
 use crate::ports::{Consumer, EventLog, Kind, Polled};
-use crate::settings::{Kafka, Span};
+use crate::settings::{Compression, Kafka, Span};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -155,6 +155,53 @@ async fn a_dropped_append_arrives_all_the_same() {
     let mut consumer =
         log.consumer(&GroupId::new("g"), std::slice::from_ref(&topic)).await.unwrap();
     assert_eq!(read(consumer.as_mut(), 3).await, 3);
+}
+
+/// librdkafka reads the values where they lie: neither a caller that went, nor a broker that was away
+/// and makes it build its request anew, nor memory that is used again may change what arrives.
+#[tokio::test]
+async fn values_arrive_as_they_were_whoever_waits_for_them() {
+    let cluster = cluster();
+    let log = open(&cluster, |settings| {
+        settings.compression = Compression::None;
+        settings.linger = Span(Duration::from_millis(50));
+    });
+    let topic = Topic::new(TOPIC);
+    log.append(&topic, batch(1)).await.unwrap();
+    cluster.broker_down(1).unwrap();
+    // Beyond librdkafka's 64 KiB: it sends them from where they lie.
+    let value = |n: usize| -> Vec<u8> {
+        (0..100_000).map(|at: usize| (at * 7 + n).to_le_bytes()[0]).collect()
+    };
+    for n in 0..20 {
+        let record = Record {
+            key: "k".into(),
+            value: value(n).into(),
+            timestamp: Timestamp::from_millis_clamped(1),
+            headers: Headers::new(),
+        };
+        tokio::select! {
+            biased;
+            _ = log.append(&topic, RecordBatch::of(&record)) => panic!("acknowledged by nobody"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // Whatever was freed too early is somebody else's now.
+    let others: Vec<Vec<u8>> = (0..100).map(|_| vec![0xee; 100_200]).collect();
+    cluster.broker_up(1).unwrap();
+    let mut consumer =
+        log.consumer(&GroupId::new("g"), std::slice::from_ref(&topic)).await.unwrap();
+    let mut arrived = Vec::new();
+    while arrived.len() < 21 {
+        if let Polled::Records(all) = consumer.poll(1000, Duration::from_secs(20)).await.unwrap() {
+            let records = all.into_iter().flat_map(|fetched| fetched.records);
+            arrived.extend(records.map(|record| record.record.value));
+        }
+    }
+    drop(others);
+    for (n, arrived) in arrived[1..].iter().enumerate() {
+        assert!(*arrived == value(n), "value {n} is another");
+    }
 }
 
 /// Two brokers, of which the first coordinates the group `g` and the second leads the topic.

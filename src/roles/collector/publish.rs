@@ -16,25 +16,29 @@ use crate::settings::DurabilityMode;
 /// What waits for an append.
 type Appending<'s> = Pin<Box<dyn Future<Output = PortResult<Appended>> + Send + 's>>;
 
-/// A request's events on their way to the log. It is kept for as long as its answer takes, by every
-/// request under way, so it is small.
+/// A request's events, ready for the log. It is kept for as long as its answer takes, by every request
+/// under way, so it is small.
+#[must_use = "nothing is appended before it is waited for"]
 pub(super) struct Publishing<'s> {
     state: &'s State,
     /// `None` where there is nothing to wait for.
     append: Option<Appending<'s>>,
-    /// What the answer stands on where nothing was waited for.
-    promised: Durability,
     events: u32,
     /// The bytes of the request, to the end.
     _held: Option<Held<'s>>,
 }
 
 impl Publishing<'_> {
-    /// Waits until the events are durable and says what they stand on. The append goes on when this
-    /// future is dropped or its time is over: the port promises so, and then nobody knows whether the
-    /// events are there.
+    /// How many there are.
+    pub(super) const fn events(&self) -> u32 {
+        self.events
+    }
+
+    /// Appends them, waits until they are durable and says what they stand on. The append goes on when
+    /// this future is dropped or its time is over: the port promises so, and then nobody knows whether
+    /// the events are there.
     pub(super) async fn wait(&mut self, connection: &Connection) -> Result<Durability, Problem> {
-        let Some(append) = &mut self.append else { return Ok(self.promised) };
+        let Some(append) = self.append.take() else { return Ok(self.state.promised()) };
         let counted = InFlight::new(self.state, self.events);
         crash::point("collector.publish.before");
         let limit = self.state.settings.collector.ack_timeout.0;
@@ -46,14 +50,15 @@ impl Publishing<'_> {
 }
 
 impl State {
-    /// Begins to append the batch, once it is waited for.
+    /// Makes the batch ready to be appended, once it is waited for. Where the setting is that nobody
+    /// waits, it is being appended from now on.
     pub(super) fn publish<'s>(
         self: &'s Arc<Self>,
         batch: RecordBatch,
         held: Held<'s>,
     ) -> Publishing<'s> {
         let mode = self.settings.collector.durability;
-        let (events, promised) = (batch.count(), self.promised());
+        let events = batch.count();
         let (append, held) = if batch.is_empty() {
             (None, Some(held))
         } else if mode == DurabilityMode::Memory {
@@ -62,7 +67,7 @@ impl State {
         } else {
             (Some(self.log.append(&self.settings.topics.raw, batch)), Some(held))
         };
-        Publishing { state: self, append, promised, events, _held: held }
+        Publishing { state: self, append, events, _held: held }
     }
 
     /// What an append came to; `None` is that its time is over.

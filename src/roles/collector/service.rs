@@ -129,13 +129,12 @@ struct Judged<'s> {
     representation: bool,
 }
 
-/// A request whose events are on their way to the log.
+/// A request whose events are ready for the log, and its answer for when they are there.
 struct Begun<'s> {
     publishing: Publishing<'s>,
     status: StatusCode,
     answer: Vec<u8>,
     request_id: Option<HeaderValue>,
-    events: u32,
     bytes: usize,
     started: Instant,
     representation: bool,
@@ -258,14 +257,13 @@ impl Service {
         Ok(Judged { accepted, bytes, held, started, representation })
     }
 
-    /// Gives what was judged to the log.
+    /// Makes what was judged ready for the log.
     fn publish<'s>(&'s self, judged: Judged<'s>) -> Begun<'s> {
         let Judged { accepted, bytes, held, started, representation } = judged;
         self.state.meters.rejected(Reason::Fields, accepted.refused);
         let Accepted { batch, status, body: answer, request_id, .. } = accepted;
-        let events = batch.count();
         let publishing = self.state.publish(batch, held);
-        Begun { publishing, status, answer, request_id, events, bytes, started, representation }
+        Begun { publishing, status, answer, request_id, bytes, started, representation }
     }
 
     /// Says what became of it.
@@ -276,7 +274,7 @@ impl Service {
     ) -> Result<Reply, Problem> {
         let durability = durable?;
         let meters = &self.state.meters;
-        meters.acknowledged(durability, begun.events, begun.bytes);
+        meters.acknowledged(durability, begun.publishing.events(), begun.bytes);
         meters.latency(begun.started.elapsed());
         let mut response = acknowledged(begun.status, begun.answer, durability);
         if begun.representation {

@@ -238,16 +238,19 @@ impl Open {
     {
         let mut stream = Stream::new(socket, Arc::clone(&self.connection));
         async move {
-            let read = match self.run_fast(&mut stream, &handler).await {
+            // They are dropped in the order in which they are named here: the connection leaves the
+            // registry last, when its socket is closed.
+            let (stream, handler, open) = (&mut stream, &handler, &self);
+            let read = match open.run_fast(stream, handler).await {
                 Ok(Ended::Left(read)) => read,
                 Ok(Ended::Closed) => return,
-                Err(error) => return self.say_ended(&error),
+                Err(error) => return open.say_ended(&error),
             };
             stream.unread(read);
             // On the heap: most connections never come here.
-            let serving = Box::pin(self.run_hyper(stream, &handler));
+            let serving = Box::pin(open.run_hyper(stream, handler));
             if let Err(error) = serving.await {
-                self.say_ended(&error);
+                open.say_ended(&error);
             }
         }
     }
@@ -279,7 +282,7 @@ impl Open {
         .await
     }
 
-    async fn run_hyper<S, H>(&self, stream: Stream<S>, handler: &H) -> hyper::Result<()>
+    async fn run_hyper<S, H>(&self, stream: &mut Stream<S>, handler: &H) -> hyper::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         H: Handler,

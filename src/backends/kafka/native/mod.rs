@@ -2,7 +2,8 @@
 //! any bytes, and producing without a copy a field. The only module with `unsafe`.
 //!
 //! Every function owns what it makes: pointers are wrapped in [`Owned`] at once, read while their
-//! owner lives, and copied out before it is dropped. librdkafka's handles may be used from any
+//! owner lives, and copied out before it is dropped. [`produce`] alone lends memory beyond its call:
+//! that of a batch, which [`Shares`] keep until the last report on it. librdkafka's handles may be used from any
 //! thread (its manual, "Thread safety").
 
 #![expect(

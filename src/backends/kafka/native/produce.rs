@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_vtype_t as kind;
 use rdkafka::bindings::rd_kafka_vu_s__bindgen_ty_1 as Field;
+use rdkafka::client::Client;
+use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::util::IntoOpaque;
 
@@ -47,7 +49,8 @@ impl Drop for TopicHandle {
 /// A value, the records that go with it, and how many shares of them there are.
 struct Counted<T> {
     shares: AtomicU32,
-    /// librdkafka reads values in it until it has reported on them. Nobody gets at it to change it.
+    /// librdkafka reads values in it until it has reported on them. A share of its own, so that nobody
+    /// gets at the bytes to change them or take them out, whatever the value holds.
     batch: RecordBatch,
     value: T,
 }
@@ -140,16 +143,21 @@ impl<T> Drop for Shares<T> {
     }
 }
 
-/// Hands the records over for which the shares are; each report will carry one of them.
+/// Hands the records over for which the shares are; each report will carry one of them to the client's
+/// context, which takes nothing else. The topic is one of this client's.
 ///
 /// # Errors
 /// The code with which librdkafka refused a record; then there is no report on it nor on those after
-/// it. `BadMessage` for one that cannot be read.
-pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
-    client: &impl NativeHandle,
+/// it. `BadMessage` for one that cannot be read, `InvalidArgument` where the shares are used up.
+pub(in crate::backends::kafka) fn produce<T, C>(
+    client: &Client<C>,
     topic: &TopicHandle,
     shares: &mut Shares<T>,
-) -> Result<(), RDKafkaErrorCode> {
+) -> Result<(), RDKafkaErrorCode>
+where
+    T: Send + Sync,
+    C: ProducerContext<DeliveryOpaque = Share<T>>,
+{
     // SAFETY: one share is kept to the end, so the batch is alive over the call.
     let batch = unsafe { &shares.pointer.as_ref().batch };
     let mut scratch = Vec::with_capacity(256);
@@ -164,9 +172,10 @@ pub(in crate::backends::kafka) fn produce<T: Send + Sync>(
 /// Hands one record over. `scratch` is room to work in.
 ///
 /// # Safety
-/// The record's value lies in the batch of these shares: librdkafka, which does not copy it, reads
-/// it when it makes its request, and not any more once it has reported on the record. The share of
-/// one that is never reported (a producer that ends before) is never given up, nor is the batch.
+/// The record's value lies in the batch of these shares. librdkafka does not copy it: it reads it
+/// whenever it makes a request of it, and where that is neither compressed nor small also while it
+/// sends one, until it reports on the record and not any more after that. The share of a record that
+/// is never reported on (its producer ended before) is never given up, nor is the batch.
 unsafe fn produce_one<T: Send + Sync>(
     client: &impl NativeHandle,
     topic: &TopicHandle,
