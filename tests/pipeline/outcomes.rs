@@ -162,10 +162,12 @@ async fn a_foreign_record_without_headers_gets_the_origin_of_its_place() {
     assert_eq!(sandbox.assert_promise().await.stored, 1);
 }
 
-/// Told to end before it has judged anything.
+/// Told to end before it has judged anything, in steps so small that a quick machine has not done them
+/// all by then.
 #[tokio::test]
 async fn a_whole_pipeline_ends_when_all_that_was_accepted_has() {
     let mut settings = small();
+    settings.processor.batch_size = 1;
     settings.http.listen = "127.0.0.1:0".parse().unwrap();
     let sandbox = Sandbox::memory(settings);
     for n in 0..1000 {
