@@ -16,6 +16,7 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
     object_store(settings, &mut faults);
     names(settings, &mut faults);
     listeners(settings, &mut faults);
+    promise(settings, &mut faults);
     let level = &settings.telemetry.log_level;
     if let Err(error) = EnvFilter::try_new(level) {
         faults.push(("telemetry.log_level", format!("{level:?} is no filter: {error}")));
@@ -24,6 +25,28 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 type Faults = Vec<(&'static str, String)>;
+
+/// Properties of librdkafka that the promise stands on: with others an event is acknowledged that no
+/// replica has, is committed before its effect, or is waited for in vain.
+const PROMISED: [&str; 7] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+];
+
+fn promise(settings: &Settings, faults: &mut Faults) {
+    for property in &settings.kafka.properties {
+        let name = property.split_once('=').map_or("", |(name, _)| name.trim());
+        if PROMISED.contains(&name) {
+            let what = format!("{property:?} is not to be set: that no event is lost stands on it");
+            faults.push(("kafka.properties", what));
+        }
+    }
+}
 
 fn amounts(settings: &Settings, faults: &mut Faults) {
     let positive: [(&'static str, u128); 23] = [

@@ -37,8 +37,12 @@ impl Publishing<'_> {
     /// Appends them, waits until they are durable and says what they stand on. The append goes on when
     /// this future is dropped or its time is over: the port promises so, and then nobody knows whether
     /// the events are there.
+    ///
+    /// # Panics
+    /// When it is waited for once more: an append is not taken out, so that the second time cannot be
+    /// taken for one that needed no append.
     pub(super) async fn wait(&mut self, connection: &Connection) -> Result<Durability, Problem> {
-        let Some(append) = self.append.take() else { return Ok(self.state.promised()) };
+        let Some(append) = &mut self.append else { return Ok(self.state.promised()) };
         let counted = InFlight::new(self.state, self.events);
         crash::point("collector.publish.before");
         let limit = self.state.settings.collector.ack_timeout.0;

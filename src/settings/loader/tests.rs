@@ -111,6 +111,17 @@ fn a_choice_says_what_may_be_chosen() {
 }
 
 #[test]
+fn properties_that_would_break_the_promise_are_refused() {
+    let home = Home::with(&[]);
+    for property in ["acks=1", " enable.auto.commit = true", "delivery.report.only.error=true"] {
+        let faults = home.faults(&[("EVP__KAFKA__PROPERTIES", property)], &[]);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("variable EVP__KAFKA__PROPERTIES: "), "{faults:?}");
+    }
+    home.load(&[("EVP__KAFKA__PROPERTIES", "socket.timeout.ms=10000")], &[]).unwrap();
+}
+
+#[test]
 fn values_that_do_not_go_together_are_refused_where_they_stand() {
     let home = Home::with(&[("config/default.toml", "[http]\nmax_body_bytes = \"1KiB\"\n")]);
     let faults = home.faults(&[], &["log.partitions=0", "topics.raw=decisions"]);
