@@ -68,14 +68,17 @@ pub fn run(bench: &mut Bench) -> Report {
     let program = go_collector(stand.home());
     [RAW, PEER, ALONE].into_iter().for_each(|topic| stand.kafka.create(topic));
     let [mut single, mut batch, mut to_alone] = std::array::from_fn(|_| Compared::default());
-    let mut sides: [Side; 4] = std::array::from_fn(|_| Side::default());
+    let mut sides: [Side; 6] = std::array::from_fn(|_| Side::default());
     let mut alone_rate = Rounds::default();
     for _ in 0..stand.scale.rounds {
-        let [ours_single, peer_single, ours_batch, peer_batch] = &mut sides;
+        let [ours_single, peer_single, bare_single, ours_batch, peer_batch, bare_batch] =
+            &mut sides;
         let ours = ours_single.measure(&at, &evp(stand), Load::SINGLE);
-        single.add(ours, peer_single.measure(&at, &peer(stand, &program), Load::SINGLE));
+        single.add(ours, peer_single.measure(&at, &peer(stand, &program, true), Load::SINGLE));
+        bare_single.measure(&at, &peer(stand, &program, false), Load::SINGLE);
         let ours = ours_batch.measure(&at, &evp(stand), Load::BATCH);
-        batch.add(ours, peer_batch.measure(&at, &peer(stand, &program), Load::BATCH));
+        batch.add(ours, peer_batch.measure(&at, &peer(stand, &program, true), Load::BATCH));
+        bare_batch.measure(&at, &peer(stand, &program, false), Load::BATCH);
         let produced = alone(stand);
         to_alone.add(ours, produced.messages as f64 / produced.cpu_seconds);
         alone_rate.add(produced.messages as f64 / produced.seconds);
@@ -85,8 +88,10 @@ pub fn run(bench: &mut Bench) -> Report {
     let names = [
         "evp, single, 512 connections",
         "Go, single",
+        "Go without headers, single",
         "evp, batches, 32 connections",
         "Go, batches",
+        "Go without headers, batches",
     ];
     details.extend(names.iter().zip(&sides).map(|(name, side)| side.line(name)));
     let (of_it, rate) = (figure(to_alone.beside.median()), figure(alone_rate.median()));
@@ -108,9 +113,9 @@ pub fn run(bench: &mut Bench) -> Report {
         details,
         note: "\
 The Go peer is `benches/peers/collector` (net/http, encoding/json, franz-go), linger 5 ms, lz4 and acks=all
-like evp; its records carry no headers. librdkafka alone is a process that hands over records of the same
-size, key and header by `rdkafka`'s ThreadedProducer with evp's settings as fast as it can, which fills its
-batches better than a collector's requests do.",
+like evp, with the header that evp's records have (decision 20; without it in the second table). librdkafka
+alone is a process that hands over records of the same size, key and header by `rdkafka`'s ThreadedProducer
+with evp's settings as fast as it can, which fills its batches better than a collector's requests do.",
         ..Report::default()
     }
 }
@@ -119,9 +124,10 @@ fn evp(stand: &Stand) -> Process {
     stand.role("collector", &[("EVP__TOPICS__RAW", RAW), ("EVP__KAFKA__LINGER", "5ms")])
 }
 
-fn peer(stand: &Stand, program: &Path) -> Process {
+fn peer(stand: &Stand, program: &Path, has_headers: bool) -> Process {
     let mut command = Command::new(program);
     command.args(["-brokers", stand.kafka.brokers(), "-topic", PEER, "-linger", "5ms"]);
+    command.arg(format!("-headers={has_headers}"));
     Process::peer(command)
 }
 

@@ -3,7 +3,9 @@
 //
 // POST /event and POST /events/batch take the same events by the same rules, answer with the same
 // bodies, and answer only after the brokers reported every record of the request (acks=all,
-// idempotent). Records carry no headers, which evp's do: that difference is in the peer's favour.
+// idempotent). Records carry the header that evp's do, without which the stages behind could not tell
+// a redelivery from a second event: origin, time of receipt, shape, client address and event id.
+// -headers=false leaves it out.
 package main
 
 import (
@@ -84,10 +86,47 @@ func (e *event) validate() error {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
+// stamp makes the headers of one request's records, in one buffer.
+type stamp struct {
+	received []byte
+	address  string
+	text     []byte
+	headers  []kgo.RecordHeader
+}
+
+func (c *collector) stamp(r *http.Request, events int) *stamp {
+	if !c.headers {
+		return nil
+	}
+	address, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return &stamp{
+		received: time.Now().UTC().AppendFormat(nil, " 2006-01-02T15:04:05.000Z campaign "),
+		address:  address,
+		text:     make([]byte, 0, events*128),
+		headers:  make([]kgo.RecordHeader, 0, events),
+	}
+}
+
+// header is what goes with the record of that id.
+func (s *stamp) header(id string) []kgo.RecordHeader {
+	if s == nil {
+		return nil
+	}
+	start := len(s.text)
+	s.text = append(s.text, newID()...)
+	s.text = append(s.text, s.received...)
+	s.text = append(s.text, s.address...)
+	s.text = append(s.text, ' ')
+	s.text = append(s.text, id...)
+	s.headers = append(s.headers, kgo.RecordHeader{Key: "evp", Value: s.text[start:]})
+	return s.headers[len(s.headers)-1:]
+}
+
 type collector struct {
-	client *kgo.Client
-	topic  string
-	bodies sync.Pool
+	client  *kgo.Client
+	topic   string
+	headers bool
+	bodies  sync.Pool
 }
 
 // publish hands over all records and returns when every one is reported. A client that leaves does
@@ -140,7 +179,12 @@ func (c *collector) single(w http.ResponseWriter, r *http.Request) {
 	if e.EventID == "" {
 		e.EventID = newID()
 	}
-	records := []kgo.Record{{Topic: c.topic, Key: []byte(e.UserID), Value: bytes.TrimSpace(body.Bytes())}}
+	records := []kgo.Record{{
+		Topic:   c.topic,
+		Key:     []byte(e.UserID),
+		Value:   bytes.TrimSpace(body.Bytes()),
+		Headers: c.stamp(r, 1).header(e.EventID),
+	}}
 	if err := c.publish(records); err != nil {
 		unavailable(w, err)
 		return
@@ -164,7 +208,7 @@ func (c *collector) batch(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, errBody)
 		return
 	}
-	records, refused, err := c.split(body.Bytes())
+	records, refused, err := c.split(r, body.Bytes())
 	switch {
 	case err != nil:
 		refuse(w, http.StatusBadRequest, err)
@@ -190,13 +234,15 @@ func (c *collector) batch(w http.ResponseWriter, r *http.Request) {
 }
 
 // split reads the array once; each record's value is a slice of the client's own bytes.
-func (c *collector) split(body []byte) ([]kgo.Record, []refusal, error) {
+func (c *collector) split(r *http.Request, body []byte) ([]kgo.Record, []refusal, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('[') {
 		return nil, nil, errBody
 	}
 	var refused []refusal
-	records := make([]kgo.Record, 0, min(len(body)/200+1, maxBatch))
+	expected := min(len(body)/200+1, maxBatch)
+	records := make([]kgo.Record, 0, expected)
+	stamp := c.stamp(r, expected)
 	for index := 0; decoder.More(); index++ {
 		if index == maxBatch {
 			return nil, nil, fmt.Errorf("Maximum %d events per batch", maxBatch)
@@ -215,8 +261,15 @@ func (c *collector) split(body []byte) ([]kgo.Record, []refusal, error) {
 			refused = append(refused, refusal{index, "rejected", err.Error()})
 			continue
 		}
-		value := bytes.TrimLeft(body[start:decoder.InputOffset()], ", \t\r\n")
-		records = append(records, kgo.Record{Topic: c.topic, Key: []byte(e.UserID), Value: value})
+		if e.EventID == "" {
+			e.EventID = newID()
+		}
+		records = append(records, kgo.Record{
+			Topic:   c.topic,
+			Key:     []byte(e.UserID),
+			Value:   bytes.TrimLeft(body[start:decoder.InputOffset()], ", \t\r\n"),
+			Headers: stamp.header(e.EventID),
+		})
 	}
 	if _, err := decoder.Token(); err != nil {
 		return nil, nil, errBody
@@ -259,8 +312,11 @@ func main() {
 	brokers := flag.String("brokers", "127.0.0.1:9092", "addresses of brokers")
 	topic := flag.String("topic", "raw-events", "topic of accepted events")
 	linger := flag.Duration("linger", 5*time.Millisecond, "how long a record waits for others")
+	headers := flag.Bool("headers", true, "give each record the header that evp's have")
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	flag.Parse()
+	// In place of a system call for each id.
+	uuid.EnableRandPool()
 
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(strings.Split(*brokers, ",")...),
@@ -273,7 +329,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	c := &collector{client: client, topic: *topic}
+	c := &collector{client: client, topic: *topic, headers: *headers}
 	c.bodies.New = func() any { return new(bytes.Buffer) }
 
 	mux := http.NewServeMux()
