@@ -38,15 +38,16 @@ services *ARGS:
 mutants *ARGS:
     scripts/mutants {{ARGS}}
 
-# The long runs: power cuts, random kills and outages in full number
+# The long runs: power cuts, random kills and outages in full number, a ledger beyond its memory
 nightly:
+    cargo test --test jobs -- --ignored --nocapture ledger
     EVP_POWER_CUTS=100 cargo test --test power -- --nocapture
     EVP_KILLS=100 cargo test --test crash -- --nocapture random_kills
     just nightly-services
 
 # The long run on real servers: each role killed 20 times, outages of 3 minutes, partners that come and go
 nightly-services:
-    EVP_TEST_THREADS=1 EVP_KILLS=20 EVP_OUTAGE_SECS=180 EVP_JOINS=20 EVP_ZOMBIES=3 EVP_FLUSHES=20 \
+    EVP_TEST_THREADS=1 EVP_KILLS=20 EVP_OUTAGE_SECS=180 EVP_JOINS=20 EVP_ZOMBIES=3 EVP_FLUSHES=20 EVP_LIES=20 \
         bash scripts/test-services faults:: --nocapture
 
 # The speed table beside floors and peers of the same run, about 45 minutes; EVP_BENCH_ONLY=single,log for rows, EVP_BENCH_SHORT=1 for a try

@@ -18,10 +18,10 @@ use crate::backends::postgres::{
 use crate::backends::redis::{RedisDoctor, RedisState};
 use crate::backends::s3::{S3Doctor, S3Store};
 use crate::backends::spill::{DRAINER, SpillLog, SpillOptions};
-use crate::model::GroupId;
+use crate::model::{GroupId, Stage};
 use crate::ports::{
-    self, Clock, Doctor, Error, EventLog, Kind, Migrations, ObjectStore, Ports, Sink, State, Store,
-    SystemClock,
+    self, Clock, DeadLetterTopic, Doctor, Error, EventLog, Kind, Migrations, ObjectStore, Ports,
+    Sink, State, Store, SystemClock,
 };
 use crate::settings::{
     DurabilityMode, LogBackend, ObjectBackend, Settings, StateBackend, StoreBackend, WithoutState,
@@ -326,7 +326,9 @@ impl Wiring<'_> {
             clock: Arc::clone(self.clock),
         })?);
         let primary: Arc<dyn EventLog> = log.clone();
-        let options = SpillOptions { primary, spill, raw, settings: settings.spill.clone() };
+        let dead = DeadLetterTopic::new(&settings.topics.raw_dlq, Stage::Processor, self.clock);
+        let dead = dead.before_raw();
+        let options = SpillOptions { primary, spill, raw, dead, settings: settings.spill.clone() };
         let spill = Some(Arc::new(SpillLog::open(options)?));
         Ok(OpenLog::Kafka { log, spill })
     }

@@ -43,7 +43,7 @@ pub(super) struct Replay {
     /// At most so many records a second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Go on with the interrupted replay of this name, as it was asked then
+    /// Go on with the interrupted replay of this name, as it was asked then; --rate may be another
     #[arg(long, value_name = "NAME",
           conflicts_with_all = ["files", "from", "to", "prefix", "include", "reprocess", "dry_run"])]
     resume: Option<String>,

@@ -126,6 +126,7 @@ fn print(ui: &Ui, report: &VerifyReport) -> Result<(), CmdError> {
         ("rate_limited", books.rate_limited),
         ("dead_lettered", books.dead_lettered),
         ("in_flight", books.in_flight),
+        ("of other archives, not restored", origins.not_restored),
         ("origins compared", origins.accepted),
         ("archive objects", sources.event_objects + sources.decision_objects),
         ("archived records", sources.archived_records),

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventId, Offset, Origin, Shape, Timestamp, TopicPartition};
 
+/// The word of a letter without its value, which was too large for the dead-letter topic as well: it
+/// cannot be put back. The archive has the bytes of what lay in the raw topic.
+pub const VALUE_LEFT_OUT: &str = "value_left_out";
+
 /// The stage at which an event failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,7 +35,8 @@ impl Stage {
 pub struct Failure {
     /// Where.
     pub stage: Stage,
-    /// A short machine word: `data_error`, `unmarshal_error`, `max_retries_exhausted`, `panic`.
+    /// A short machine word: `data_error`, `unmarshal_error`, `max_retries_exhausted`, `panic`,
+    /// `refused_by_log`, [`VALUE_LEFT_OUT`].
     pub error_type: String,
     /// The cause in words.
     pub reason: String,

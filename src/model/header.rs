@@ -1,5 +1,8 @@
 //! Names of record headers (contract, "Topics, keys, files, tables").
 
+/// Name of the header that says, by `1`, that the raw topic of this installation never had the event.
+pub const RESTORED: &str = "evp-restored";
+
 /// A record header's name. The closed part costs one byte in the embedded log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HeaderName {

@@ -15,10 +15,10 @@ mod record_batch;
 mod rule;
 mod timestamp;
 
-pub use dead_letter::{DeadLetter, Failure, Stage};
+pub use dead_letter::{DeadLetter, Failure, Stage, VALUE_LEFT_OUT};
 pub use decision::Decision;
 pub use event::{CanonicalEvent, EventId, EventIdError, Shape, UnknownShape};
-pub use header::HeaderName;
+pub use header::{HeaderName, RESTORED};
 pub use offset::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
 pub use origin::Origin;
 pub use outcome::{Durability, Outcome, Status};

@@ -7,13 +7,12 @@ use bytes::Bytes;
 
 use super::envelope::Envelope;
 use crate::model::{
-    ConsumedRecord, DeadLetter, Failure, HeaderName, Headers, Offset, Partition, Record, Stage,
-    Timestamp, TopicPartition,
+    ConsumedRecord, DeadLetter, Failure, HeaderName, Headers, Offset, Partition, RESTORED, Record,
+    Stage, Timestamp, TopicPartition,
 };
 
 /// Longest cause in a header, in bytes.
 const MAX_REASON_BYTES: usize = 4096;
-const RESTORED: &str = "evp-restored";
 /// On retries: the topic to which the record goes back.
 const RETRY_TOPIC: &str = "evp-retry-topic";
 

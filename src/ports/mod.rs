@@ -13,6 +13,7 @@ mod error;
 mod event_log;
 mod migrations;
 mod object_store;
+mod refused;
 mod sink;
 mod state;
 mod store;
@@ -28,6 +29,7 @@ pub use event_log::{
 };
 pub use migrations::{Migration, Migrations};
 pub use object_store::{Created, ObjectMeta, ObjectStore};
+pub use refused::{DeadLetterTopic, append_or_bury};
 pub use sink::{Applied, Sink, SinkBatch, StoreEvent};
 pub use state::{Candidate, Limits, State, Verdict};
 pub use store::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::model::{HeaderName, Record, RecordBatch, RecordBatchBuilder, Timestamp, Topic};
-use crate::ports::{EventLog, Result};
+use crate::ports::{DeadLetterTopic, EventLog, Result, append_or_bury};
 
 /// Bytes after which a batch is closed; one record may be larger.
 const BATCH_BYTES: usize = 1 << 20;
@@ -60,24 +60,38 @@ impl Lane {
 pub(super) struct Outbox {
     log: Arc<dyn EventLog>,
     waiting: Vec<(Topic, RecordBatch)>,
+    dead: DeadLetterTopic,
+    /// Records that became dead letters because their topic refuses them.
+    pub(super) buried: u64,
 }
 
 impl Outbox {
-    pub(super) fn new(log: Arc<dyn EventLog>, lanes: impl IntoIterator<Item = Lane>) -> Self {
+    /// What their topics refuse goes where `dead` says.
+    pub(super) fn new(
+        log: Arc<dyn EventLog>,
+        lanes: impl IntoIterator<Item = Lane>,
+        dead: DeadLetterTopic,
+    ) -> Self {
         let waiting = lanes.into_iter().flat_map(Lane::into_batches).collect();
-        Self { log, waiting }
+        Self { log, waiting, dead, buried: 0 }
     }
 
     /// Appends everything not yet durable, all at once, so that one sync may carry all of it. What
     /// failed stays for the next call.
     pub(super) async fn append(&mut self) -> Result<()> {
-        let log = &self.log;
-        let appends = self.waiting.iter().map(|(topic, batch)| log.append(topic, batch.clone()));
+        let (log, dead) = (&*self.log, &self.dead);
+        let appends = self
+            .waiting
+            .iter()
+            .map(|(topic, batch)| append_or_bury(log, topic, batch.clone(), dead));
         let results = join_all(appends).await;
         let mut first_error = None;
         let mut results = results.into_iter();
         self.waiting.retain(|_| match results.next() {
-            Some(Ok(_)) => false,
+            Some(Ok(buried)) => {
+                self.buried += buried;
+                false
+            }
             Some(Err(error)) => {
                 first_error.get_or_insert(error);
                 true

@@ -15,10 +15,10 @@ use super::feed::{self, Feed, Halt, Step, Stop};
 use super::outbox::{Lane, Outbox};
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
-use crate::model::{ConsumedRecord, HeaderName, Topic};
+use crate::model::{ConsumedRecord, HeaderName, Stage, Topic};
 use crate::pipeline::failed::{due_record, retry_topic};
 use crate::pipeline::offsets::OpenOffsets;
-use crate::ports::{Assignment, Clock, EventLog, Fetched, Progress};
+use crate::ports::{Assignment, Clock, DeadLetterTopic, EventLog, Fetched, Progress};
 use crate::runtime::metrics as names;
 use crate::settings::Settings;
 
@@ -52,7 +52,9 @@ impl Retrier {
         let settings = Arc::clone(&self.deps.settings);
         let reads = (settings.groups.retrier.clone(), vec![settings.topics.retry.clone()]);
         let feed = Feed::join(Role::Retrier, &self.deps, self.voice, reads, stop).await?;
-        let Some(feed) = feed else { return Ok(()) };
+        let Some(mut feed) = feed else { return Ok(()) };
+        // It writes where it reads.
+        feed.voice.ready();
         let mut running = Running {
             feed,
             log: Arc::clone(&self.deps.ports.log),
@@ -187,7 +189,9 @@ impl Running {
             let lane = lanes.entry(topic.clone()).or_insert_with(|| Lane::new(&topic, 0));
             lane.push_record(&due_record(&waiting.record.record, made_at));
         }
-        let mut outbox = Outbox::new(Arc::clone(&self.log), lanes.into_values());
+        let dead = &self.settings.topics.processed_dlq;
+        let dead = DeadLetterTopic::new(dead, Stage::Worker, &self.clock);
+        let mut outbox = Outbox::new(Arc::clone(&self.log), lanes.into_values(), dead);
         while let Err(error) = outbox.append().await {
             self.feed.pause("put events back", error).await?;
         }

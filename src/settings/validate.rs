@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::Settings;
+use super::{ByteSize, LogBackend, Settings};
 
 /// Every fault: the key to blame and what is wrong with it.
 pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -23,6 +23,9 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
     }
     faults
 }
+
+/// What a record has beside the client's bytes at most: key, headers, and what the processor adds.
+const RECORD_ROOM: ByteSize = ByteSize(64 << 10);
 
 type Faults = Vec<(&'static str, String)>;
 
@@ -123,13 +126,19 @@ fn sizes(settings: &Settings, faults: &mut Faults) {
         let text = format!("{event} is above http.max_body_bytes, {body}");
         faults.push(("collector.max_event_bytes", text));
     }
+    // What is on its way to the brokers has headers too.
+    let room = ByteSize(event.0.saturating_add(RECORD_ROOM.0));
+    if settings.backend.log == LogBackend::Kafka && settings.kafka.max_record_bytes < room {
+        let text = format!("must be at least {room}, collector.max_event_bytes and {RECORD_ROOM}");
+        faults.push(("kafka.max_record_bytes", text));
+    }
     // A batch is one frame of the log, and each hop adds headers to what the client sent.
-    let frame = super::ByteSize(body.0.saturating_mul(2));
+    let frame = ByteSize(body.0.saturating_mul(2));
     if settings.log.max_queue_bytes < frame {
         let text = format!("must be at least {frame}, twice http.max_body_bytes");
         faults.push(("log.max_queue_bytes", text));
     }
-    let smallest = super::ByteSize(64 << 10);
+    let smallest = ByteSize(64 << 10);
     if settings.log.segment_bytes < smallest {
         faults.push(("log.segment_bytes", format!("must be at least {smallest}")));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::server::pause;
 
@@ -36,13 +36,32 @@ impl Sent {
     }
 }
 
+/// When requests without an answer began and ended.
+#[derive(Debug, Clone, Default)]
+pub struct Cut(Arc<Mutex<Vec<(Instant, Instant)>>>);
+
+impl Cut {
+    /// One that began then has just ended.
+    pub fn note(&self, began: Instant) {
+        let cut = (began, Instant::now());
+        self.0.lock().expect("nobody panics with it").push(cut);
+    }
+
+    /// Whether a request was under way at that instant that never had an answer: one that began
+    /// later found nobody, and says nothing.
+    pub fn was_at(&self, instant: Instant) -> bool {
+        let cut = self.0.lock().expect("nobody panics with it");
+        cut.iter().any(|(began, ended)| *began <= instant && instant <= *ended)
+    }
+}
+
 /// Threads that send until stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
-    unanswered: Arc<AtomicU64>,
+    cut: Cut,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -60,7 +79,7 @@ impl Load {
         let sent = Arc::new(Mutex::new(Sent::default()));
         let answered = Arc::new(AtomicU64::new(0));
         let refused = Arc::new(AtomicU64::new(0));
-        let unanswered = Arc::new(AtomicU64::new(0));
+        let cut = Cut::default();
         let threads = (0..threads)
             .map(|thread| {
                 let sender = Sender {
@@ -71,13 +90,13 @@ impl Load {
                     sent: Arc::clone(&sent),
                     answered: Arc::clone(&answered),
                     refused: Arc::clone(&refused),
-                    unanswered: Arc::clone(&unanswered),
+                    cut: cut.clone(),
                 };
                 let stop = Arc::clone(&stop);
                 std::thread::spawn(move || sender.run(&stop))
             })
             .collect();
-        Self { stop, sent, answered, refused, unanswered, threads }
+        Self { stop, sent, answered, refused, cut, threads }
     }
 
     /// How many requests were answered 2xx so far.
@@ -95,9 +114,9 @@ impl Load {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many requests never had an answer so far.
-    pub fn unanswered(&self) -> u64 {
-        self.unanswered.load(Ordering::Relaxed)
+    /// The requests that never had an answer so far.
+    pub fn cut(&self) -> &Cut {
+        &self.cut
     }
 
     /// Stops and says what was sent.
@@ -126,7 +145,7 @@ struct Sender {
     sent: Arc<Mutex<Sent>>,
     answered: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
-    unanswered: Arc<AtomicU64>,
+    cut: Cut,
 }
 
 impl Sender {
@@ -157,6 +176,7 @@ impl Sender {
         } else {
             ("/event", events[0].clone())
         };
+        let began = Instant::now();
         let answer = self
             .agent
             .post(format!("{}{route}", self.url))
@@ -188,7 +208,7 @@ impl Sender {
             self.refused.fetch_add(1, Ordering::Relaxed);
             pause(20);
         } else {
-            self.unanswered.fetch_add(1, Ordering::Relaxed);
+            self.cut.note(began);
         }
         answer.is_ok()
     }

@@ -241,6 +241,28 @@ async fn an_interrupted_replay_goes_on_where_it_stopped() {
     }
 }
 
+/// A replay that is told to end does one more step, which is what a second may bring.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_goes_on_at_another_rate_where_one_is_given() {
+    use evp::jobs::{Job, JobError, NoProgress};
+
+    let from = spread().await;
+    let to = Sandbox::new();
+    let paths = vec![from.directory.path().join("archive")];
+    let asked = ReplayRequest { source: ReplaySource::Files { paths }, ..request("slower") };
+    let resumed = |rate| ReplayRequest { resume: true, rate, ..request("slower") };
+    // The first object, then by the rate that was given last.
+    for (asked, published) in
+        [(asked, 30), (resumed(Some(7)), 37), (resumed(None), 44), (resumed(Some(2)), 46)]
+    {
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        let end = Replay::run(&to.context, asked, &NoProgress, stopped).await;
+        let Err(JobError::Cancelled(said)) = end else { panic!("{end:?}") };
+        assert!(said.starts_with(&format!("{published} events published")), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_goes_on_behind_an_object_that_went_away() {
     use evp::jobs::{Job, JobError, NoProgress};

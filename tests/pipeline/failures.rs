@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evp::model::{EventId, Outcome};
 use evp::ports::Kind;
-use evp::roles::Role;
+use evp::roles::{Role, RoleError};
 use evp::runtime::health::Condition;
 use evp::settings::Settings;
 
@@ -284,4 +284,43 @@ async fn positions_are_committed_only_behind_their_effects() {
     sandbox.run_to_the_end().await;
     let books = sandbox.assert_promise().await;
     assert_eq!((books.stored, books.dead_lettered), (1, 0));
+}
+
+/// Nobody has to send an event to learn that it could not be judged, archived or stored. An idle role
+/// asks every ten seconds.
+#[tokio::test]
+async fn roles_that_cannot_work_say_so_without_an_event() {
+    let each = [Role::Processor, Role::Archiver, Role::Worker].map(async |role| {
+        let sandbox = Sandbox::memory(small());
+        let faults = match role {
+            Role::Processor => &sandbox.faults.state,
+            Role::Archiver => &sandbox.faults.objects,
+            _ => &sandbox.faults.sink,
+        };
+        let is = async |wanted: fn(&Condition) -> bool| {
+            while !wanted(&sandbox.health.checks()[role.as_str()].condition) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        faults.go_down(Kind::Unavailable);
+        let started = sandbox.start_roles(&[role]);
+        is(|condition| matches!(condition, Condition::NotReady(_))).await;
+        faults.come_up();
+        is(|condition| *condition == Condition::Ready).await;
+        faults.go_down(Kind::Unavailable);
+        is(|condition| matches!(condition, Condition::NotReady(_))).await;
+        faults.come_up();
+        is(|condition| *condition == Condition::Ready).await;
+        started.stop().await.unwrap();
+    });
+    let all = futures_util::future::join_all(each);
+    assert!(tokio::time::timeout(Duration::from_secs(60), all).await.is_ok(), "nothing is said");
+}
+
+#[tokio::test]
+async fn a_state_that_can_never_work_ends_the_processor_before_its_first_record() {
+    let sandbox = Sandbox::memory(small());
+    sandbox.faults.state.go_down(Kind::Conflict);
+    let ended = sandbox.start_roles(&[Role::Processor]).end().await;
+    assert!(matches!(ended, Err(RoleError::Setting(_))), "{ended:?}");
 }

@@ -263,6 +263,11 @@ impl Started {
         self.task.await.unwrap()
     }
 
+    /// Waits until a role ends of itself.
+    pub async fn end(self) -> Result<(), RoleError> {
+        self.task.await.unwrap()
+    }
+
     /// Ends everything where it stands, as a crash does.
     pub async fn crash(self) {
         self.task.abort();

@@ -23,7 +23,7 @@ use evp::settings::{S3, Settings, Span};
 use crate::pipeline_sandbox::{Sandbox, small};
 
 /// Everything a store can do to a request but what was asked, and that once more.
-const LIES: [Lie; 7] = [
+pub(crate) const LIES: [Lie; 7] = [
     Lie::Status(500),
     Lie::Status(503),
     Lie::ErrorIn200,

@@ -34,6 +34,36 @@ async fn dead(installation: &Installation) -> Vec<ConsumedRecord> {
     all
 }
 
+/// A foreign producer's record that just fits into the raw topic: its canonical form does not fit into
+/// the next one, and neither does its letter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_outgrows_its_topics_is_a_dead_letter_and_holds_up_nobody() {
+    let installation = Installation::new(|_| {}).await;
+    installation.send(&events(20)).await;
+    let room = usize::try_from(installation.context.settings.kafka.max_record_bytes.0).unwrap();
+    let value = |filling: &str| {
+        format!(
+            r#"{{"event_id":"large","event_type":"click","user_id":"u","campaign_id":"c","meta_data":{{"a":"{filling}"}}}}"#
+        )
+    };
+    let record = Record {
+        key: "k".into(),
+        value: value(&"x".repeat(room - value("").len() - 120)).into(),
+        timestamp: installation.context.ports.clock.now(),
+        headers: Headers::new(),
+    };
+    let raw = &installation.context.settings.topics.raw;
+    installation.context.ports.log.append(raw, RecordBatch::of(&record)).await.unwrap();
+    installation.send(&events(40)[20..]).await;
+    installation.drain().await;
+    assert_eq!(installation.number("SELECT count(*) FROM raw_events").await, 40);
+    let found = letters(&installation).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].error_type, evp::model::VALUE_LEFT_OUT, "{found:#?}");
+    let report = installation.assert_clean().await;
+    assert_eq!((report.books.accepted, report.books.dead_lettered), (41, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_postgres_cannot_store_is_one_dead_letter_however_often_it_goes_back() {
     let installation = Installation::new(|_| {}).await;

@@ -43,6 +43,39 @@ fn migrations(settings: &Postgres) -> Arc<PostgresMigrations> {
     PostgresMigrations::open(settings, Arc::new(SystemClock)).unwrap()
 }
 
+/// A question that would wait for a lock is answered with a failure within its time, and the server does
+/// not go on with it either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_takes_too_long_ends_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = migrated(folder.path()).await;
+    let settings = fresh(&server).await;
+    let options = Options {
+        exact_uniques: EXACT_UNIQUES,
+        query_timeout: Duration::from_millis(300),
+        clock: Arc::new(SystemClock),
+    };
+    let store = PostgresStore::open(&settings, options).unwrap();
+    store.apply(&Arc::new(rows([event("e", 0)]))).await.unwrap();
+    let address = url(&server, &database(&settings), "sslmode=disable");
+    let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE raw_events, campaign_stats").await.unwrap();
+    let asked = store.outcomes(&[evp::model::Origin::mint()]).await;
+    assert_eq!(asked.unwrap_err().kind(), Kind::Unavailable);
+    // The lock is held all the while: only the server's own limit ends what waits for it.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let mut looks = 0;
+    while sql(&server, "postgres", waits).await[0][0].as_deref() != Some("0") {
+        looks += 1;
+        assert!(looks < 50, "a statement waits although nobody waits for it");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    store.outcomes(&[evp::model::Origin::mint()]).await.unwrap();
+}
+
 /// What an operator types into psql.
 async fn sql(server: &Running, database: &str, line: &str) -> Vec<Vec<Option<String>>> {
     let connected = tokio_postgres::connect(&url(server, database, "sslmode=disable"), NoTls).await;

@@ -81,6 +81,12 @@ impl StandIn {
         lock(&self.shared.script).extend(lies);
     }
 
+    /// How many lies are not told yet.
+    #[must_use]
+    pub fn untold(&self) -> usize {
+        lock(&self.shared.script).len()
+    }
+
     /// Takes back the lies that were not told yet.
     pub fn honest(&self) {
         lock(&self.shared.script).clear();

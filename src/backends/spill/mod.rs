@@ -19,8 +19,8 @@ use crate::model::{
     ConsumedRecord, Durability, GroupId, Offset, Partition, RecordBatch, Topic, TopicPartition,
 };
 use crate::ports::{
-    Appended, Consumer, Ensured, Error, EventLog, Kind, Polled, Progress, Result, TopicInfo,
-    TopicLayout, crash,
+    Appended, Consumer, DeadLetterTopic, Ensured, Error, EventLog, Kind, Polled, Progress, Result,
+    TopicInfo, TopicLayout, append_or_bury, crash,
 };
 use crate::settings::Spill;
 
@@ -40,6 +40,8 @@ pub struct SpillOptions {
     pub spill: Arc<EmbeddedLog>,
     /// The only topic that is spilled.
     pub raw: Topic,
+    /// Where spilled records go that the brokers refuse for good when they are carried over.
+    pub dead: DeadLetterTopic,
     /// Times and marks.
     pub settings: Spill,
 }
@@ -56,6 +58,7 @@ struct Shared {
     primary: Arc<dyn EventLog>,
     spill: Arc<EmbeddedLog>,
     raw: Topic,
+    dead: DeadLetterTopic,
     settings: Spill,
     /// The brokers take nothing now: events are spilled without asking them.
     is_down: AtomicBool,
@@ -74,11 +77,12 @@ impl SpillLog {
     /// # Errors
     /// `Unavailable` where its thread does not start.
     pub fn open(options: SpillOptions) -> Result<Self> {
-        let SpillOptions { primary, spill, raw, settings } = options;
+        let SpillOptions { primary, spill, raw, dead, settings } = options;
         let shared = Arc::new(Shared {
             primary,
             spill,
             raw,
+            dead,
             settings,
             is_down: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
@@ -260,7 +264,8 @@ async fn step(shared: &Shared, consumer: &mut dyn Consumer) -> Result<()> {
         let batch = RecordBatch::of_all(fetched.records.iter().map(|record| &record.record));
         let Some(last) = fetched.records.last() else { continue };
         crash::point("spill.carry.before");
-        if let Err(error) = shared.primary.append(&shared.raw, batch).await {
+        let carried = append_or_bury(&*shared.primary, &shared.raw, batch, &shared.dead).await;
+        if let Err(error) = carried {
             if error.kind() != Kind::Full {
                 shared.goes_down(&error.chain());
             }

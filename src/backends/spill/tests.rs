@@ -3,11 +3,12 @@ use crate::backends::embedded::EmbeddedLogOptions;
 use crate::backends::embedded::state::StateDb;
 use crate::backends::memory::MemoryLog;
 use crate::backends::memory::faults::{Faults, Faulty};
-use crate::model::{HeaderName, Headers, Record, Timestamp};
+use crate::model::{EventId, HeaderName, Headers, Record, Stage, Timestamp};
 use crate::ports::SystemClock;
 use crate::settings::{ByteSize, Log, Span};
 
 const RAW: &str = "raw-events";
+const DEAD: &str = "raw-events.dlq";
 
 struct Rig {
     faults: Faults,
@@ -28,13 +29,15 @@ fn open(folder: &std::path::Path, primary: Arc<dyn EventLog>, settings: Spill) -
         clock: Arc::new(SystemClock),
     })
     .unwrap();
-    SpillLog::open(SpillOptions { primary, spill: Arc::new(spill), raw, settings }).unwrap()
+    let clock: Arc<dyn crate::ports::Clock> = Arc::new(SystemClock);
+    let dead = DeadLetterTopic::new(&DEAD.into(), Stage::Processor, &clock).before_raw();
+    SpillLog::open(SpillOptions { primary, spill: Arc::new(spill), raw, dead, settings }).unwrap()
 }
 
 fn rig(settings: Spill) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::new();
-    let primary = MemoryLog::new([&Topic::new(RAW)]);
+    let primary = MemoryLog::new([&Topic::new(RAW), &Topic::new(DEAD)]);
     let faulty = Arc::new(Faulty::new(Arc::new(primary.clone()) as Arc<dyn EventLog>, &faults));
     let log = open(folder.path(), faulty, settings);
     Rig { faults, primary, log, folder }
@@ -46,6 +49,7 @@ fn batch(names: &[&str]) -> RecordBatch {
         .map(|name| {
             let mut headers = Headers::new();
             headers.set(HeaderName::Origin, format!("origin of {name}"));
+            headers.set(HeaderName::EventId, (*name).to_owned());
             Record {
                 key: "k".into(),
                 value: (*name).to_owned().into(),
@@ -94,6 +98,31 @@ async fn what_the_brokers_do_not_take_is_spilled_and_carried_over_with_its_origi
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(spilled(&rig.log, &["e"]).await, Durability::Memory, "straight on again");
+}
+
+/// One that stayed at the head would hold up all that follow, and send those before it again and again.
+#[tokio::test]
+async fn a_spilled_record_that_the_brokers_refuse_is_dead_lettered_and_holds_up_nobody() {
+    let rig = rig(Spill::default());
+    rig.faults.go_down(Kind::Unavailable);
+    assert_eq!(spilled(&rig.log, &["a", "b", "c"]).await, Durability::Spilled);
+    rig.faults.fail_on(&EventId::new("b").unwrap(), Kind::Data, 3);
+    rig.faults.come_up();
+    let values: Vec<_> =
+        arrived(&rig.primary, 2).await.into_iter().map(|r| r.record.value).collect();
+    assert_eq!(values, ["a", "c"]);
+    let at = TopicPartition::new(Topic::new(DEAD), Partition(0));
+    let letters = loop {
+        let letters = rig.primary.read(&at, Offset(0), 10).await.unwrap();
+        if !letters.is_empty() {
+            break letters;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((letters.len(), &letters[0].record.value[..]), (1, &b"b"[..]));
+    while rig.log.degraded().is_some() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,8 @@ pub enum ReplaySource {
 pub struct ReplayRequest {
     /// Names this replay: the value of `evp-replay-id`, and what it is resumed by.
     pub id: String,
-    /// Go on where the replay of that name stopped; everything else is as it was asked then.
+    /// Go on where the replay of that name stopped; everything else is as it was asked then, but for a
+    /// rate, where there is one now.
     pub resume: bool,
     /// Whence.
     pub source: ReplaySource,

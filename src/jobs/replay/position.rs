@@ -63,9 +63,12 @@ pub(super) async fn begin(
     let saved = saved.map_err(|source| JobError::port("read where it stopped", source))?;
     let unknown =
         || JobError::Request(format!("there is no replay {} to go on with: it ended", request.id));
-    serde_json::from_str(&saved.ok_or_else(unknown)?).map_err(|_| {
-        JobError::Request(format!("what is remembered of replay {} is unreadable", request.id))
-    })
+    let mut position: Position =
+        serde_json::from_str(&saved.ok_or_else(unknown)?).map_err(|_| {
+            JobError::Request(format!("what is remembered of replay {} is unreadable", request.id))
+        })?;
+    position.request.rate = request.rate.or(position.request.rate);
+    Ok(position)
 }
 
 impl Position {

@@ -85,6 +85,8 @@ struct Running {
 
 impl Running {
     async fn work(&mut self) -> Result<(), Halt> {
+        let objects = Arc::clone(&self.objects);
+        self.feed.open("reach the archive", || objects.check()).await?;
         loop {
             if self.feed.stop.is_now() {
                 return self.flush_all().await;
@@ -104,6 +106,7 @@ impl Running {
                 }
                 Step::Idle if self.pending.values().all(Pending::is_empty) => {
                     self.pass_gaps().await?;
+                    self.feed.ask("reach the archive", || objects.check()).await?;
                     self.feed.watch().await?;
                 }
                 Step::Idle => {}

@@ -1,6 +1,7 @@
 //! A role's membership in its group: polling, waiting without losing the membership, committing.
 
 mod stuck;
+mod usable;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -105,6 +106,8 @@ pub(super) struct Feed {
     pub(super) voice: Voice,
     pub(super) stop: Stop,
     moved_at: Instant,
+    /// When it was last asked whether what the role writes to can be used.
+    asked_at: Instant,
     is_held: bool,
     /// How long records gather after a read that brought few; see [`Feed::gathering`].
     gather: Duration,
@@ -114,10 +117,13 @@ pub(super) struct Feed {
     has_joined: bool,
     /// The group's positions at the last look of a member without a share.
     seen: Vec<Option<Offset>>,
+    /// Positions and ends at which it joined again, because it seemed stuck, and when.
+    joined_in_vain: Option<(Vec<(Option<Offset>, Offset)>, Instant)>,
 }
 
 impl Feed {
-    /// Joins the group, waiting for the log as long as it takes; `None` when stopped before.
+    /// Joins the group, waiting for the log as long as it takes; `None` when stopped before. The role
+    /// is not ready before it has [opened](Feed::open).
     pub(super) async fn join(
         role: Role,
         deps: &RoleDeps,
@@ -137,8 +143,6 @@ impl Feed {
                 }
             }
         };
-        voice.works();
-        voice.ready();
         Ok(Some(Self {
             role,
             log,
@@ -151,11 +155,13 @@ impl Feed {
             voice,
             stop,
             moved_at: Instant::now(),
+            asked_at: Instant::now(),
             is_held: false,
             gather: Duration::ZERO,
             rests_until: None,
             has_joined: false,
             seen: Vec::new(),
+            joined_in_vain: None,
         }))
     }
 

@@ -11,6 +11,9 @@ use crate::runtime::metrics as names;
 
 /// Lag without progress for so long, while nothing is waited for, is a stuck consumer.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
+/// After so long it joins again although that changed nothing the last time. Each time all members of
+/// its group are interrupted.
+const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 impl Feed {
     /// Called when idle with nothing in hand: joins again where there is lag and nothing moves.
@@ -22,9 +25,17 @@ impl Feed {
         let readers = [(self.group.clone(), self.topics.clone())];
         let Ok(lags) = lag::lag(&*self.log, &readers).await else { return Ok(()) };
         let behind = self.behind(&lags);
-        if behind == 0 {
+        let standing: Vec<_> = lags.iter().map(|lag| (lag.committed, lag.high)).collect();
+        // Where joining again did not help a moment ago, there may be nothing to read: the marker of a
+        // foreign producer's transaction at the end of a partition, say.
+        let in_vain = self
+            .joined_in_vain
+            .as_ref()
+            .is_some_and(|(at, joined)| *at == standing && joined.elapsed() < AGAIN_AFTER);
+        if behind == 0 || in_vain {
             return Ok(());
         }
+        self.joined_in_vain = Some((standing, Instant::now()));
         tracing::warn!(
             role = %self.role, lag = behind,
             "no progress for {} s with records waiting; joining the group again",

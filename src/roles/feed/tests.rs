@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::backends::memory::{MemoryLog, MemoryObjectStore, MemoryState, store};
 use crate::model::{
-    ConsumedRecord, Headers, Partition, Record, Timestamp, TopicId, TopicPartition,
+    ConsumedRecord, Headers, Partition, Record, RecordBatch, Timestamp, TopicId, TopicPartition,
 };
 use crate::pipeline::lag::PartitionLag;
 use crate::ports::{Clock, Ports, SystemClock};
@@ -82,11 +82,13 @@ fn feed(polls: impl IntoIterator<Item = Polled>, refusals: usize) -> (Feed, Done
         voice: Voice::new(Role::Worker, &deps),
         stop: Stop { shutdown: CancellationToken::new(), ending: Ending::InHand },
         moved_at: Instant::now(),
+        asked_at: Instant::now(),
         is_held: false,
         gather: Duration::ZERO,
         rests_until: None,
         has_joined: false,
         seen: Vec::new(),
+        joined_in_vain: None,
     };
     (feed, done)
 }
@@ -158,6 +160,30 @@ async fn a_poll_that_began_before_the_stop_is_not_the_last() {
         steps.push(feed.next(1, Duration::ZERO).await.unwrap());
     }
     assert!(matches!(&steps[..], [Step::Idle, Step::Records(_), Step::End]), "{steps:?}");
+}
+
+/// A lag that joining again does not end, such as a transaction's marker, must not disturb the group
+/// every half minute.
+#[tokio::test]
+async fn who_joined_again_in_vain_does_not_do_so_again_at_once() {
+    let (mut feed, _) = feed([], 0);
+    let record = Record {
+        key: Bytes::new(),
+        value: Bytes::new(),
+        timestamp: Timestamp::from_millis_clamped(0),
+        headers: Headers::new(),
+    };
+    feed.log.append(&Topic::new("processed-events"), RecordBatch::of(&record)).await.unwrap();
+    let joins_again = async |feed: &mut Feed| {
+        (feed.has_joined, feed.assigned) = (true, vec![assignment(0)]);
+        feed.moved_at = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        feed.watch().await.unwrap();
+        !feed.has_joined
+    };
+    assert!(joins_again(&mut feed).await);
+    assert!(!joins_again(&mut feed).await);
+    feed.log.append(&Topic::new("processed-events"), RecordBatch::of(&record)).await.unwrap();
+    assert!(joins_again(&mut feed).await, "something came");
 }
 
 fn records(count: i64) -> Polled {

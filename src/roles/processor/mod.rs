@@ -24,10 +24,14 @@ use super::outbox::Outbox;
 use super::suspects::Suspects;
 use super::voice::Voice;
 use super::{Role, RoleDeps, RoleError};
+use crate::model::Stage;
 use crate::pipeline::client_ip::TrustedProxies;
 use crate::pipeline::reprocessed::Reprocessed;
 use crate::pipeline::rules::RuleSet;
-use crate::ports::{Assignment, Fetched, Limits, Ports, Progress, Result as PortResult, crash};
+use crate::ports::{
+    Assignment, DeadLetterTopic, Fetched, Kind, Limits, Ports, Progress, Result as PortResult,
+    crash,
+};
 use crate::runtime::metrics as names;
 use crate::runtime::tasks;
 use crate::settings::Settings;
@@ -142,7 +146,22 @@ impl Running {
         }
     }
 
+    /// Waits for the state. One that can never keep it is a mistake in the settings and no outage.
+    async fn open(&mut self) -> Result<(), Halt> {
+        let state = Arc::clone(&self.ports.state);
+        let check = async || match state.check().await {
+            Err(error) if error.kind() == Kind::Conflict => Ok(Err(error)),
+            checked => checked.map(Ok),
+        };
+        let usable = self.feed.open("reach its state", check).await?;
+        usable
+            .map_err(|error| RoleError::Setting(format!("processor cannot {}", error.chain())))?;
+        self.feed.voice.limps(state.degraded());
+        Ok(())
+    }
+
     async fn work(&mut self) -> Result<(), Halt> {
+        self.open().await?;
         let batch_size = self.settings.processor.batch_size.max(1);
         loop {
             if self.feed.stop.is_now() {
@@ -216,6 +235,9 @@ impl Running {
     }
 
     async fn idle(&mut self) -> Result<(), Halt> {
+        let state = Arc::clone(&self.ports.state);
+        self.feed.ask("reach its state", || state.check()).await?;
+        self.feed.voice.limps(state.degraded());
         self.feed.watch().await?;
         if self.suspects.is_careful()
             && let Err(error) = self.suspects.all_passed(&*self.ports.state).await
@@ -285,7 +307,9 @@ impl Running {
         let landed = self.land().await?;
         let Judged { outputs, progress, reprocessed, announced } = judged;
         let counts = outputs.counts;
-        let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log));
+        let (dead, clock) = (&self.settings.topics.raw_dlq, &self.ports.clock);
+        let dead = DeadLetterTopic::new(dead, Stage::Processor, clock);
+        let mut outbox = outputs.into_outbox(Arc::clone(&self.ports.log), dead);
         crash::point("processor.publish.before");
         let append = tasks::spawn("processor.publish", async move {
             let result = outbox.append().await;
@@ -308,6 +332,7 @@ impl Running {
         }
         crash::point("processor.publish.after");
         self.metrics.add(done.counts);
+        self.metrics.dead.increment(outbox.buried);
         Ok(Some(done))
     }
 

@@ -7,7 +7,7 @@ use crate::model::{
     ConsumedRecord, Decision, HeaderName, Headers, Outcome, Rule, Stage, Timestamp,
 };
 use crate::pipeline::failed::{Cause, dead_letter_record};
-use crate::ports::{EventLog, Verdict};
+use crate::ports::{DeadLetterTopic, EventLog, Verdict};
 use crate::roles::outbox::{Lane, Outbox};
 use crate::settings::Topics;
 
@@ -113,8 +113,8 @@ impl Outputs {
         }
     }
 
-    pub(super) fn into_outbox(self, log: Arc<dyn EventLog>) -> Outbox {
-        Outbox::new(log, [self.processed, self.decisions, self.dead])
+    pub(super) fn into_outbox(self, log: Arc<dyn EventLog>, dead: DeadLetterTopic) -> Outbox {
+        Outbox::new(log, [self.processed, self.decisions, self.dead], dead)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Running, apply_once};
 use crate::model::{ConsumedRecord, Stage, Timestamp};
 use crate::pipeline::failed::{Cause, dead_letter_record, plain, retry_record};
 use crate::pipeline::retry::RetryPolicy;
-use crate::ports::{Error, Kind, SinkBatch};
+use crate::ports::{DeadLetterTopic, Error, Kind, SinkBatch};
 use crate::roles::feed::Halt;
 use crate::roles::outbox::{Lane, Outbox};
 
@@ -164,7 +164,9 @@ impl Running {
         &mut self,
         lanes: impl IntoIterator<Item = Lane>,
     ) -> Result<(), Halt> {
-        let mut outbox = Outbox::new(Arc::clone(&self.ports.log), lanes);
+        let dead = &self.settings.topics.processed_dlq;
+        let dead = DeadLetterTopic::new(dead, Stage::Worker, &self.ports.clock);
+        let mut outbox = Outbox::new(Arc::clone(&self.ports.log), lanes, dead);
         while let Err(error) = outbox.append().await {
             self.feed.pause("send failed events on", error).await?;
         }

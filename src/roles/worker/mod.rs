@@ -40,6 +40,9 @@ use crate::runtime::tasks;
 use crate::settings::Settings;
 
 const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// Bytes of values after which a batch is written whatever its settings: it is held as it was read,
+/// parsed, and once more while it is written.
+const BATCH_BYTES: usize = 16 << 20;
 /// Wait for more while the last batch is being applied, or while draining.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
 
@@ -80,7 +83,7 @@ impl Worker {
         let Some(mut feed) = feed else { return Ok(()) };
         let sink = &self.deps.ports.sink;
         // Before the first batch, so that whoever waits for the tables need not wait for an event.
-        match feed.insist("write the store", || sink.check()).await {
+        match feed.open("write the store", || sink.check()).await {
             Ok(()) => {}
             Err(Halt::Failed(error)) => return Err(error),
             Err(Halt::Stopped) => {
@@ -112,6 +115,7 @@ impl Worker {
 struct Work {
     fetched: Vec<Fetched>,
     count: usize,
+    bytes: usize,
     /// The role was told to end, and nothing follows.
     is_last: bool,
 }
@@ -144,17 +148,24 @@ impl Running {
             if work.is_last {
                 return Ok(());
             }
+            let sink = Arc::clone(&self.ports.sink);
+            self.feed.ask("write the store", || sink.check()).await?;
             self.feed.watch().await?;
         }
     }
 
-    /// Records for one batch: as many as fit, or what came within the batch's time.
+    /// Records for one batch: as many as fit, or what came within the batch's time, which a backlog
+    /// does not stretch.
     async fn collect(&mut self) -> Result<Work, Halt> {
         let section = &self.settings.worker;
         let (batch_size, timeout) = (section.batch_size.max(1), section.batch_timeout.0);
         let mut work = Work::default();
         let mut due: Option<Instant> = None;
-        while work.count < batch_size && !self.feed.stop.is_now() {
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= Instant::now());
+        while work.count < batch_size
+            && work.bytes < BATCH_BYTES
+            && !(is_due(due) || self.feed.stop.is_now())
+        {
             let is_drain = self.feed.stop.is_asked();
             let is_busy = self.in_flight.is_some() || is_drain;
             let idle = if is_busy { BUSY_WAIT } else { IDLE_WAIT };
@@ -162,9 +173,7 @@ impl Running {
             let wait = if is_drain { left.min(BUSY_WAIT) } else { left };
             match self.feed.next(batch_size - work.count, wait).await? {
                 Step::Records(fetched) => {
-                    work.count +=
-                        fetched.iter().map(|fetched| fetched.records.len()).sum::<usize>();
-                    work.fetched.extend(fetched);
+                    work.add(fetched);
                     due.get_or_insert_with(|| Instant::now() + timeout);
                 }
                 Step::Revoking(gone) | Step::Lost(gone) => {
@@ -172,7 +181,7 @@ impl Running {
                     self.settle().await?;
                 }
                 Step::Idle => {
-                    if due.is_none_or(|due| due <= Instant::now()) {
+                    if due.is_none() || is_due(due) {
                         break;
                     }
                 }
@@ -319,8 +328,18 @@ impl Running {
 
 impl Work {
     fn forget(&mut self, gone: &[Assignment]) {
-        self.fetched.retain(|fetched| !gone.contains(&fetched.assignment));
-        self.count = self.fetched.iter().map(|fetched| fetched.records.len()).sum();
+        let mut left = std::mem::take(&mut self.fetched);
+        left.retain(|fetched| !gone.contains(&fetched.assignment));
+        (self.count, self.bytes) = (0, 0);
+        self.add(left);
+    }
+
+    fn add(&mut self, fetched: Vec<Fetched>) {
+        for record in fetched.iter().flat_map(|fetched| &fetched.records) {
+            self.count += 1;
+            self.bytes += record.record.value.len();
+        }
+        self.fetched.extend(fetched);
     }
 }
 

@@ -130,6 +130,11 @@ fn values_that_do_not_go_together_are_refused_where_they_stand() {
     assert!(faults.iter().any(|f| f.contains("has the name of topics.raw")), "{faults:?}");
     let faults = home.faults(&[], &["admin.listen=0.0.0.0:8080"]);
     assert!(faults.iter().any(|f| f.contains("is taken by http.listen")), "{faults:?}");
+    // Less room only where records go to brokers.
+    let small = "kafka.max_record_bytes=800KiB";
+    let faults = home.faults(&[], &["http.max_body_bytes=10MiB", "backend.log=kafka", small]);
+    assert!(faults.iter().any(|f| f.contains("must be at least 832KiB")), "{faults:?}");
+    home.load(&[], &["http.max_body_bytes=10MiB", small]).unwrap();
 }
 
 #[test]

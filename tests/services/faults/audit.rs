@@ -8,7 +8,7 @@ use evp::ports::ObjectStore;
 use evp::settings::{S3, Span};
 
 use super::Cluster;
-use crate::harness::audit::{Found, Hours};
+use crate::harness::audit::{DOUBLE_ORIGINS, Found, Hours};
 use crate::servers::{MINIO_PASSWORD, MINIO_USER};
 
 /// Reads it all.
@@ -39,11 +39,7 @@ pub(crate) fn found(cluster: &Cluster) -> Found {
             "SELECT campaign_id, hour_bucket::text, total_impressions, total_clicks,
                 total_conversions FROM campaign_stats",
         ),
-        double_origins: ids(
-            "SELECT origin FROM event_outcomes GROUP BY origin HAVING count(*) > 1",
-        )
-        .into_keys()
-        .collect(),
+        double_origins: ids(DOUBLE_ORIGINS).into_keys().collect(),
         objects: objects(cluster),
     }
 }
@@ -59,7 +55,7 @@ fn hours(cluster: &Cluster, statement: &str) -> Hours {
 
 fn objects(cluster: &Cluster) -> Vec<(String, bytes::Bytes)> {
     let store = S3Store::new(&S3 {
-        endpoint: Some(format!("127.0.0.1:{}", cluster.minio.port)),
+        endpoint: Some(cluster.variable("MINIO_ENDPOINT").to_owned()),
         access_key: Some(MINIO_USER.to_owned()),
         secret_key: Some(MINIO_PASSWORD.into()),
         timeout: Span(Duration::from_secs(10)),

@@ -2,7 +2,9 @@
 //! every id that was acknowledged.
 
 mod crash_points;
+mod in_flight;
 mod kills;
+mod lies;
 mod outages;
 mod partners;
 mod poison;
@@ -12,6 +14,7 @@ mod zombies;
 
 use crate::harness::load::Load;
 use crate::harness::server::eventually;
+use in_flight::InFlight;
 use stand::{Cluster, ROLES, Roles};
 
 /// A load on the collector's port that goes on while the collector is away. Some 200 requests a

@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use super::{Cluster, Roles, flowing, load, times};
+use super::{Cluster, InFlight, Roles, flowing, load, times};
 use crate::harness::load::{Load, Sent};
 use crate::harness::server::{eventually, pause};
 
@@ -97,9 +97,18 @@ fn redis_forgets_everything() {
     let cluster = Cluster::start();
     let roles = cluster.all();
     let load = load(&roles, "flush");
-    for _ in 0..times("EVP_FLUSHES", 5) {
+    let mut in_flight = InFlight::of(&cluster, "processor");
+    let (wanted, mut done, mut void) = (times("EVP_FLUSHES", 5), 0, 0);
+    while done < wanted {
         flowing(&load, 20);
+        in_flight.look();
         assert_eq!(cluster.redis_cli(&["FLUSHALL"]), "OK");
+        if in_flight.unfinished() > 0 {
+            done += 1;
+        } else {
+            void += 1;
+            assert!(void < 20 + 10 * wanted, "nothing was in flight in {void} runs");
+        }
     }
     flowing(&load, 20);
     let sent = load.stop();
@@ -111,11 +120,20 @@ fn postgres_stopped_at_once_during_commits() {
     let mut cluster = Cluster::start();
     let roles = cluster.all();
     let load = load(&roles, "postgres");
-    for round in 0..times("EVP_KILLS", 3) {
+    let mut in_flight = InFlight::of(&cluster, "worker");
+    let (wanted, mut done, mut void) = (times("EVP_KILLS", 3), 0, 0);
+    while done < wanted {
         flowing(&load, 20);
-        pause((round * 137) % 500);
+        pause(((done + void) * 137) % 500);
+        in_flight.look();
         // SIGQUIT is `pg_ctl stop -m immediate`.
         cluster.postgres.end_with(Signal::QUIT);
+        if in_flight.unfinished() > 0 {
+            done += 1;
+        } else {
+            void += 1;
+            assert!(void < 20 + 10 * wanted, "nothing was in flight in {void} runs");
+        }
         let check = roles["worker"].wait_not_ready("worker");
         assert!(check["reason"].as_str().unwrap().contains("postgres"), "{check}");
         cluster.postgres.resume();

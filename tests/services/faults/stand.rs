@@ -82,6 +82,12 @@ impl Cluster {
         cluster
     }
 
+    /// What every role and command has in that variable.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+
     /// Where that process keeps its folder and its log.
     fn place(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -199,11 +205,6 @@ impl Cluster {
             *lags.entry(row["group"].as_str().unwrap().to_owned()).or_default() += lag;
         }
         Some(lags)
-    }
-
-    /// Records that one role's group has not finished now.
-    pub(crate) fn lag_of(&self, role: &str) -> u64 {
-        self.lag().and_then(|lags| lags.get(&format!("{role}-group")).copied()).unwrap_or(0)
     }
 
     /// Waits until every group is at the end: within 60 s of healing, as the issue has it.

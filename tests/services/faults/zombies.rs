@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{Cluster, flowing, load, times};
+use super::{Cluster, InFlight, flowing, load, times};
 use crate::harness::load::Sent;
 use crate::harness::server::{eventually, pause};
 
@@ -18,12 +18,14 @@ fn a_processor_and_a_worker_sleep_past_their_session_and_wake() {
         let name = format!("{role}-b");
         roles.insert(name.clone(), cluster.second(role, &name));
         let load = load(&roles, &format!("zombie-{role}"));
+        let mut in_flight = InFlight::of(&cluster, role);
         for _ in 0..times("EVP_ZOMBIES", 1) {
             let mut void = 0;
             loop {
                 flowing(&load, 20);
+                in_flight.look();
                 roles[role].signal(Signal::STOP);
-                if cluster.lag_of(role) > 0 {
+                if in_flight.unfinished() > 0 {
                     break;
                 }
                 // Between two batches: that is no strike.
