@@ -347,7 +347,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Only archive objects of events whose key begins so')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Bring back events that were decided so, too')
             [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'At most so many records a second')
-            [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Go on with the interrupted replay of this name, as it was asked then')
+            [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Go on with the interrupted replay of this name, as it was asked then; --rate may be another')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')

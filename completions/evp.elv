@@ -331,7 +331,7 @@ set edit:completion:arg-completer[evp] = {|@words|
             cand --prefix 'Only archive objects of events whose key begins so'
             cand --include 'Bring back events that were decided so, too'
             cand --rate 'At most so many records a second'
-            cand --resume 'Go on with the interrupted replay of this name, as it was asked then'
+            cand --resume 'Go on with the interrupted replay of this name, as it was asked then; --rate may be another'
             cand --profile 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]'
             cand --config 'Read this settings file instead of those in /etc/evp, the user''s and ./config'
             cand --set 'Set one setting, above every file and variable (can be repeated)'

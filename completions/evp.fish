@@ -306,7 +306,7 @@ complete -c evp -n "__fish_evp_using_subcommand replay" -l prefix -d 'Only archi
 complete -c evp -n "__fish_evp_using_subcommand replay" -l include -d 'Bring back events that were decided so, too' -r -f -a "blocked\t''
 rate_limited\t''"
 complete -c evp -n "__fish_evp_using_subcommand replay" -l rate -d 'At most so many records a second' -r
-complete -c evp -n "__fish_evp_using_subcommand replay" -l resume -d 'Go on with the interrupted replay of this name, as it was asked then' -r
+complete -c evp -n "__fish_evp_using_subcommand replay" -l resume -d 'Go on with the interrupted replay of this name, as it was asked then; --rate may be another' -r
 complete -c evp -n "__fish_evp_using_subcommand replay" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand replay" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand replay" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r
