@@ -13,7 +13,7 @@ use evp::ports::contract::samples::{
     Dice, EXACT_UNIQUES, Fixture, apply, decision, event, letter, origin, rows,
 };
 use evp::ports::contract::{sink as sink_contract, store as store_contract};
-use evp::ports::{Kind, Migrations, Sink, SinkBatch, Store, SystemClock};
+use evp::ports::{DeadLetterFilter, Kind, Migrations, Sink, SinkBatch, Store, SystemClock};
 use evp::settings::{Postgres, Secret, Span};
 use rustix::process::Signal;
 use tokio::task::JoinSet;
@@ -61,8 +61,9 @@ async fn a_question_that_takes_too_long_ends_on_both_sides() {
     let (client, connection) = tokio_postgres::connect(&address, NoTls).await.unwrap();
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    client.batch_execute("BEGIN; LOCK TABLE raw_events, campaign_stats").await.unwrap();
-    let asked = store.outcomes(&[evp::model::Origin::mint()]).await;
+    client.batch_execute("BEGIN; LOCK TABLE dead_letters").await.unwrap();
+    let filter = DeadLetterFilter { limit: 10, ..DeadLetterFilter::default() };
+    let asked = store.dead_letters(&filter).await;
     assert_eq!(asked.unwrap_err().kind(), Kind::Unavailable);
     // The lock is held all the while: only the server's own limit ends what waits for it.
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
@@ -73,7 +74,7 @@ async fn a_question_that_takes_too_long_ends_on_both_sides() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     client.batch_execute("COMMIT").await.unwrap();
-    store.outcomes(&[evp::model::Origin::mint()]).await.unwrap();
+    assert!(store.dead_letters(&filter).await.unwrap().is_empty());
 }
 
 /// What an operator types into psql.
