@@ -64,7 +64,7 @@ impl DataDirectory {
         let failed = |source| DirectoryError::Io { directory: name(), source };
         if create {
             make(path).map_err(failed)?;
-        } else if !path.is_dir() {
+        } else if !is_one(path) {
             return Err(DirectoryError::Missing(name()));
         }
         let mut options = OpenOptions::new();
@@ -86,6 +86,11 @@ impl DataDirectory {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether a directory is, or was, a data directory: a mistyped path must not be taken for an empty one.
+fn is_one(path: &Path) -> bool {
+    [LOCK, "store.db", "state.db"].iter().any(|name| path.join(name).exists())
 }
 
 /// Makes a directory where it is missing, and its name and those of its parents durable.
@@ -155,6 +160,12 @@ mod tests {
         let missing = DataDirectory::acquire(&path, false, Duration::ZERO).unwrap_err();
         assert!(matches!(missing, DirectoryError::Missing(_)));
         assert!(!path.exists());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("notes.txt"), "mine").unwrap();
+        let other = DataDirectory::acquire(&path, false, Duration::ZERO).unwrap_err();
+        assert!(matches!(other, DirectoryError::Missing(_)), "{other}");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1, "nothing was made in it");
+        std::fs::remove_dir_all(&path).unwrap();
         let made = DataDirectory::acquire(&path, true, Duration::ZERO).unwrap();
         let mode = std::fs::metadata(made.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);

@@ -77,7 +77,9 @@ impl Collector {
         };
         let listeners = bind_shared(address, threads).map_err(bind_error)?;
         let local_addr = listeners.first().and_then(Listener::local_addr).unwrap_or(address);
-        let limits = Limits::of(http, parts.settings.shutdown.grace.0);
+        // The other half is for what stands behind the door: a client that never ends its request
+        // must not take it away.
+        let limits = Limits::of(http, parts.settings.shutdown.grace.0 / 2);
         let state = Arc::new(state::State::new(parts, local_addr)?);
         let service = service::Service::new(Arc::clone(&state), query, &limits);
         Ok(Self { listeners, local_addr, service, state, limits })

@@ -69,9 +69,11 @@ impl Talk {
         let http = Http {
             body_timeout: Span(PATIENCE),
             idle_timeout: Span(PATIENCE * 5),
+            max_connections: 1,
             ..Http::default()
         };
-        let limits = Limits::of(&http, Duration::from_secs(5));
+        // Longer than anything here waits: nothing is closed by its end.
+        let limits = Limits::of(&http, Duration::from_secs(60));
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -112,6 +114,16 @@ impl Talk {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an answer")
+    }
+
+    /// Whether the server gives the connection up, silent as the client is: there is room for one.
+    async fn is_given_up(&self) -> bool {
+        let asking = async {
+            let mut next = TcpStream::connect(self.stream.peer_addr().unwrap()).await.unwrap();
+            next.write_all(post("/fast", "", "next").as_bytes()).await.unwrap();
+            next.read_u8().await
+        };
+        matches!(tokio::time::timeout(Duration::from_secs(20), asking).await, Ok(Ok(_)))
     }
 
     async fn is_closed(&mut self) -> bool {
@@ -222,9 +234,26 @@ async fn a_body_that_does_not_come_is_refused_and_ends_the_connection() {
     assert!(head.starts_with("HTTP/1.1 408") && head.contains("connection: close"), "{head}");
     assert_eq!(body, "late");
     assert!(talk.is_closed().await);
+    assert!(talk.is_given_up().await, "a client that does not close holds a connection for ever");
     let mut talk = Talk::begin().await;
     talk.say(&whole[..whole.len() - 5]).await;
     talk.stream.shutdown().await.unwrap();
     assert_eq!(talk.hear().await.1, "cut");
     assert!(talk.is_closed().await);
+}
+
+/// Neither who never spoke nor who stopped in the middle holds up the end of the process.
+#[tokio::test]
+async fn who_says_nothing_is_let_go_at_the_end() {
+    let whole = post("/fast", "", "half of it");
+    for said in ["", &whole[..whole.len() - 5]] {
+        let mut talk = Talk::begin().await;
+        talk.say(said).await;
+        tokio::time::sleep(PATIENCE / 4).await;
+        talk.shutdown.cancel();
+        if !said.is_empty() {
+            assert_eq!(talk.hear().await.1, "late");
+        }
+        assert!(talk.is_closed().await, "{said:?}");
+    }
 }

@@ -268,12 +268,9 @@ impl Open {
         let (connection, registry) = (&*self.connection, &*self.registry);
         let mut fast = FastPath { stream, handler, connection, registry };
         let mut running = pin!(fast.run());
-        let mut registered = false;
         poll_fn(|cx| {
-            if !registered {
-                connection.register(cx.waker());
-                registered = true;
-            }
+            // Each time: whoever wakes it takes the waker away.
+            connection.register(cx.waker());
             if connection.is_over() {
                 return Poll::Ready(Ok(Ended::Closed));
             }
@@ -296,6 +293,7 @@ impl Open {
         let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut finishing = false;
         poll_fn(|cx| {
+            state.register(cx.waker());
             loop {
                 if state.is_over() {
                     return Poll::Ready(Ok(()));
