@@ -15,6 +15,9 @@ use super::session::Session;
 /// Events go through the pipeline under their own origins: what is a row already stays as it is,
 /// and twice is the same as once. Events that were blocked or over the limit are left out. On a
 /// directory that no server works on, the pipeline runs afterwards until everything has ended.
+///
+/// A range is one of times of receipt. It reads every archive object: what was spilled while the
+/// brokers were away lies among events of a later day. Objects of one folder only: --prefix.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   evp replay --dry-run                          what the whole archive would bring back

@@ -2,7 +2,8 @@
 //!
 //! A letter goes back to the topic in which it failed, under its own origin, so that doing it twice
 //! is the same as once: the store knows the origin. The letter itself stays until its event has
-//! become a row; where it fails again it is the same letter with one redrive more.
+//! become a row; where it fails again it is the same letter with one redrive more. The letter of a
+//! decision stays even where the store takes the decision: an open letter beats it (design, rule 5).
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -17,6 +18,7 @@ use crate::model::{
 use crate::pipeline::envelope::Envelope;
 use crate::ports::{DeadLetterFilter, DeadLetterRow};
 use crate::runtime::shutdown::CancellationToken;
+use crate::settings::Topics;
 
 /// Which letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -286,14 +288,10 @@ impl Redrive<'_> {
 
     async fn put_back(&mut self, page: Vec<DeadLetterRow>) -> Result<(), JobError> {
         let topics = &self.context.settings.topics;
-        for stage in [Stage::Processor, Stage::Worker] {
-            let topic = match stage {
-                Stage::Processor => &topics.raw,
-                Stage::Worker => &topics.processed,
-            };
+        for topic in [&topics.raw, &topics.processed, &topics.decisions] {
             let mut records = Vec::new();
             let mut bytes = 0;
-            for row in page.iter().filter(|row| row.letter.failure.stage == stage) {
+            for row in page.iter().filter(|row| topic_of(&row.letter, topics) == topic) {
                 let record = record_of(&row.letter, &self.id);
                 bytes += record.value.len();
                 records.push(record);
@@ -313,6 +311,16 @@ impl Redrive<'_> {
             return Ok(());
         }
         super::publish(self.context, topic, records, self.cancel).await
+    }
+}
+
+/// The topic in which a letter failed. The worker reads two that an event may fail in; a letter that
+/// names neither, as one of a foreign hand, is an event.
+fn topic_of<'t>(letter: &DeadLetter, topics: &'t Topics) -> &'t Topic {
+    match letter.failure.stage {
+        Stage::Processor => &topics.raw,
+        Stage::Worker if letter.original.topic == topics.decisions => &topics.decisions,
+        Stage::Worker => &topics.processed,
     }
 }
 

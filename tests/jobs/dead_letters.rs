@@ -70,6 +70,28 @@ async fn an_event_that_the_store_refused_becomes_a_row_once_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_the_store_refused_goes_back_to_the_decisions() {
+    let faults = Faults::new();
+    let sandbox = faulty(Sandbox::new(), &faults);
+    sandbox.accept(&events(1)).await;
+    // The same event again: the store refuses the decision that it is a duplicate.
+    faults.fail_on(&EventId::new("e-0000").unwrap(), Kind::Data, u64::MAX);
+    sandbox.accept(&events(1)).await;
+    let refused = letters(&sandbox, false).await;
+    assert_eq!((refused.len(), refused[0].topic.as_str()), (1, "decisions"));
+
+    assert_eq!(redrive(&sandbox, &[], false).await.0, 1);
+    sandbox.drain().await;
+    let again = letters(&sandbox, false).await;
+    assert_eq!((again.len(), again[0].redrives, again[0].topic.as_str()), (1, 1, "decisions"));
+    assert_eq!(
+        (&again[0].error_type, &again[0].value),
+        (&refused[0].error_type, &refused[0].value)
+    );
+    sandbox.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_raw_record_that_is_no_event_goes_back_without_being_accepted_twice() {
     let sandbox = Sandbox::new();
     let record = Record {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evp::backends::memory::{Faults, Faulty};
 use evp::jobs::replay::{Replay, ReplayRequest, ReplayResponse, ReplaySource};
-use evp::model::{EventId, Outcome};
+use evp::model::{EventId, Outcome, Timestamp};
 use evp::ports::{Kind, TimeRange};
 use evp::roles::archiver::Archiver;
 use evp::roles::processor::Processor;
@@ -160,9 +160,8 @@ async fn only_the_range_asked_for_comes_back() {
     sandbox.accept(&events(10)).await;
     sandbox.pass(3 * 24 * 3_600_000);
     sandbox.accept(&[event(50, "click", ADDRESS), event(51, "click", ADDRESS)]).await;
-    let day = |days: i64| {
-        evp::model::Timestamp::from_millis(START + days * 24 * 3_600_000 - 3_600_000).unwrap()
-    };
+    let day =
+        |days: i64| Timestamp::from_millis(START + days * 24 * 3_600_000 - 3_600_000).unwrap();
     let selected = async |from, to| {
         let range = Some(TimeRange { from: day(from), to: day(to) });
         replay(&sandbox, ReplayRequest { range, dry_run: true, ..request("r") }).await.selected
@@ -175,6 +174,68 @@ async fn only_the_range_asked_for_comes_back() {
     let answer =
         replay(&sandbox, ReplayRequest { source: prefix, dry_run: true, ..request("p") }).await;
     assert_eq!(answer.selected, 2);
+}
+
+const HOUR: i64 = 3_600_000;
+
+/// The sandbox's clock begins at 10:00: this sets it to an hour of the first day, or past 24 to one
+/// of the next.
+fn set_to(sandbox: &Sandbox, hour: i64) {
+    sandbox.pass(START + (hour - 10) * HOUR - sandbox.context.ports.clock.now().as_millis());
+}
+
+async fn replay_between(sandbox: &Sandbox, (from, to): (i64, i64)) -> ReplayResponse {
+    let at = |hour: i64| Timestamp::from_millis(START + (hour - 10) * HOUR).unwrap();
+    let range = Some(TimeRange { from: at(from), to: at(to) });
+    replay(sandbox, ReplayRequest { range, ..request("between") }).await
+}
+
+/// What was spilled during an outage is carried over between what is live by then, under the time
+/// at which it was received: the next object of a partition may begin on an earlier day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_reads_what_lies_before_an_object_of_an_earlier_day() {
+    let sandbox = Sandbox::new();
+    set_to(&sandbox, 26);
+    sandbox.accept(&events(3)).await;
+    set_to(&sandbox, 22);
+    sandbox.accept(&[event(50, "click", ADDRESS)]).await;
+    assert_eq!(sandbox.files("events").len(), 2);
+    sandbox.sql("DELETE FROM raw_events");
+    let answer = replay_between(&sandbox, (25, 48)).await;
+    assert_eq!((answer.selected, answer.published), (3, 3));
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_reads_what_lies_in_an_object_of_a_later_day() {
+    let sandbox = Sandbox::new();
+    set_to(&sandbox, 26);
+    sandbox.send(&events(3)).await;
+    set_to(&sandbox, 20);
+    sandbox.accept(&[event(50, "click", ADDRESS), event(51, "click", ADDRESS)]).await;
+    assert_eq!(sandbox.files("events").len(), 1);
+    sandbox.sql("DELETE FROM raw_events");
+    let answer = replay_between(&sandbox, (10, 22)).await;
+    assert_eq!((answer.selected, answer.published), (2, 2));
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 2);
+}
+
+/// Else what was refused would come back as a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_reads_decisions_that_lie_before_those_of_an_earlier_day() {
+    let sandbox = Sandbox::with(|settings| settings.processor.ip_rate_limit_per_min = 40);
+    set_to(&sandbox, 26);
+    let hot: Vec<_> = (100..150).map(|number| event(number, "click", "198.51.100.9")).collect();
+    sandbox.accept(&hot).await;
+    set_to(&sandbox, 22);
+    sandbox.accept(&events(1)).await;
+    sandbox.accept(&events(1)).await;
+    assert_eq!(sandbox.files("decisions").len(), 2);
+    sandbox.sql("DELETE FROM event_decisions");
+    let answer = replay_between(&sandbox, (25, 48)).await;
+    assert_eq!(answer.blocked + answer.rate_limited, 10);
+    assert_eq!(sandbox.number("SELECT count(*) FROM raw_events"), 41);
+    assert_eq!(refused(&sandbox), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

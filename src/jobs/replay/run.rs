@@ -9,10 +9,10 @@ use super::decided::{Decided, decision_of};
 use super::position::Position;
 use super::publish::Mark;
 use super::select::{Choice, Selection, is_in};
-use super::source::{Batches, Object, Unread, objects, prune};
+use super::source::{Batches, Object, Unread, objects};
 use super::under_way::UnderWay;
 use super::{ReplayResponse, ReplaySource};
-use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, Timestamp, TopicId};
+use crate::model::{ConsumedRecord, Decision, Offset, Origin, Outcome, Record, TopicId};
 use crate::pipeline::envelope::Envelope;
 use crate::ports::TimeRange;
 use crate::runtime::shutdown::CancellationToken;
@@ -39,10 +39,7 @@ impl<'c> Run<'c> {
     ) -> Result<Self, JobError> {
         let (events, decisions) = objects(context, &position.request.source).await?;
         let range = position.request.range.unwrap_or(ALL_TIME);
-        let events = prune(events, &range);
         let is_files = matches!(position.request.source, ReplaySource::Files { .. });
-        // Every decision is made after its event was received.
-        let decisions = prune(decisions, &TimeRange { from: range.from, to: Timestamp::MAX });
         let mut damaged = Vec::new();
         // In this order: of everything below the processor's position the decisions are either in
         // the store or among those under way to it; and no archived record is beyond the ends.
@@ -138,7 +135,10 @@ impl<'c> Run<'c> {
             records.retain(|record| record.offset >= next && is_in(&range, record));
             self.events_batch(&records, object.topic_id(), cancel).await?;
             self.position.advance(object, end);
-            self.position.save(self.context).await?;
+            // What gave nothing may be read again after an interruption: no write for each of those.
+            if !records.is_empty() {
+                self.position.save(self.context).await?;
+            }
             self.pace(records.len(), cancel).await;
             if cancel.is_cancelled() {
                 return Err(self.stopped());

@@ -2,24 +2,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::{JobContext, JobError};
 use super::ReplaySource;
-use crate::model::{ConsumedRecord, Offset, Partition, Timestamp, TopicId};
-use crate::pipeline::archive_format::{
-    ArchiveError, Kind, SegmentKey, SegmentReader, parse_key, read_footer,
-};
-use crate::ports::TimeRange;
+use crate::model::{ConsumedRecord, Offset, Partition, TopicId};
+use crate::pipeline::archive_format::{ArchiveError, Kind, SegmentReader, parse_key, read_footer};
 
 /// One archive object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object {
     /// Its key or path.
     pub(super) name: String,
-    pub(super) key: SegmentKey,
+    kind: Kind,
+    place: (TopicId, Partition, Offset),
     is_file: bool,
 }
 
@@ -27,6 +24,11 @@ const LIST_AT_ONCE: usize = 1000;
 const SUFFIX: &str = ".ndjson.zst";
 
 /// The objects of raw events and those of decisions, each in the order of acceptance.
+///
+/// All of them, whatever range is asked for: a key has the day of its object's first record, and
+/// that says nothing of the others. What was spilled while the brokers were away is carried over
+/// hours later, between what is live by then and under the time at which it was received, and a
+/// clock may step.
 pub(super) async fn objects(
     context: &JobContext,
     source: &ReplaySource,
@@ -43,34 +45,11 @@ pub(super) async fn objects(
     // Not by key: a clock that stepped back must not put a later acceptance first.
     all.sort_by_key(Object::place);
     let (mut events, decisions): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|object| object.key.kind == Kind::Events);
+        all.into_iter().partition(|object| object.kind == Kind::Events);
     if let ReplaySource::Archive { prefix: Some(prefix) } = source {
         events.retain(|object| object.name.starts_with(prefix.as_str()));
     }
     Ok((events, decisions))
-}
-
-/// Requests that came at once are not accepted in the exact order of their receipt: near midnight
-/// an object may hold records of the day before its own, or of the day after the next one's.
-const DISORDER: Duration = Duration::from_secs(3600);
-
-/// Leaves out objects that cannot hold a record of the range. An object ends about where the next
-/// one of its partition begins.
-pub(super) fn prune(objects: Vec<Object>, range: &TimeRange) -> Vec<Object> {
-    let (from, to) = (range.from.minus(DISORDER), range.to.plus(DISORDER));
-    let (from, to) = (from.date_path(), to.date_path());
-    let dates: Vec<_> = objects.iter().map(|o| (o.key.topic_id, o.key.partition)).collect();
-    let starts: Vec<_> = objects.iter().map(|object| object.key.date.clone()).collect();
-    let is_needed = |at: usize| {
-        let ends_before = dates.get(at + 1) == dates.get(at) && starts[at + 1] < from;
-        starts[at] <= to && !ends_before
-    };
-    objects
-        .into_iter()
-        .enumerate()
-        .filter(|(at, _)| is_needed(*at))
-        .map(|(_, object)| object)
-        .collect()
 }
 
 async fn archived(context: &JobContext) -> Result<Vec<Object>, JobError> {
@@ -85,7 +64,8 @@ async fn archived(context: &JobContext) -> Result<Vec<Object>, JobError> {
             after = Some(last.key.clone());
             found.extend(listed.into_iter().filter_map(|meta| {
                 let key = parse_key(&meta.key)?;
-                Some(Object { name: meta.key, key, is_file: false })
+                let place = (key.topic_id, key.partition, key.first);
+                Some(Object { name: meta.key, kind: key.kind, place, is_file: false })
             }));
         }
     }
@@ -131,19 +111,9 @@ fn file(path: &Path, decisions: &str) -> Result<Object, JobError> {
     let by_topic = || {
         if footer.topic.as_str() == decisions { Kind::Decisions } else { Kind::Events }
     };
-    let first_at = SegmentReader::open(&content.into())
-        .ok()
-        .and_then(|mut reader| reader.next()?.ok())
-        .map_or(Timestamp::MIN, |record| record.record.timestamp);
-    let key = SegmentKey {
-        kind: by_name.unwrap_or_else(by_topic),
-        date: first_at.date_path(),
-        topic_id: footer.topic_id,
-        partition: footer.partition,
-        first: footer.first,
-        last: Some(footer.last),
-    };
-    Ok(Object { name, key, is_file: true })
+    let kind = by_name.unwrap_or_else(by_topic);
+    let place = (footer.topic_id, footer.partition, footer.first);
+    Ok(Object { name, kind, place, is_file: true })
 }
 
 /// Why an object gives no records.
@@ -162,12 +132,12 @@ pub(super) struct Batches {
 impl Object {
     /// Its place in the order of acceptance.
     pub(super) const fn place(&self) -> (TopicId, Partition, Offset) {
-        (self.key.topic_id, self.key.partition, self.key.first)
+        self.place
     }
 
     /// The incarnation of the topic that it was archived from.
     pub(super) const fn topic_id(&self) -> TopicId {
-        self.key.topic_id
+        self.place.0
     }
 
     async fn content(&self, context: &JobContext) -> Result<Bytes, JobError> {
@@ -184,11 +154,11 @@ impl Object {
     /// accepted.
     pub(super) async fn open(&self, context: &JobContext) -> Result<Batches, Unread> {
         let content = self.content(context).await.map_err(Unread::Failed)?;
-        let key = self.key.clone();
+        let (topic_id, _, first) = self.place;
         let checked = tokio::task::spawn_blocking(move || {
             let mut reader = SegmentReader::open(&content)?;
             let footer = reader.footer();
-            if footer.topic_id != key.topic_id || footer.first != key.first {
+            if footer.topic_id != topic_id || footer.first != first {
                 return Err(ArchiveError::Mismatch("its footer is not that of its key".to_owned()));
             }
             for record in &mut reader {
@@ -228,37 +198,5 @@ impl Batches {
         let (reader, records) = read.map_err(|source| JobError::io("read an object", source))?;
         self.reader = reader;
         Ok(records)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn object(date: &str, first: i64) -> Object {
-        let key = SegmentKey {
-            kind: Kind::Events,
-            date: date.to_owned(),
-            topic_id: TopicId::from_bytes([7; 16]),
-            partition: Partition(0),
-            first: Offset(first),
-            last: None,
-        };
-        Object { name: key.to_key(), key, is_file: false }
-    }
-
-    fn kept(from: &str, to: &str) -> Vec<i64> {
-        let days = [("2026/01/01", 0), ("2026/01/02", 10), ("2026/01/03", 20), ("2026/01/04", 30)];
-        let objects = days.map(|(date, first)| object(date, first)).to_vec();
-        let range = TimeRange { from: from.parse().unwrap(), to: to.parse().unwrap() };
-        prune(objects, &range).into_iter().map(|object| object.key.first.0).collect()
-    }
-
-    #[test]
-    fn objects_of_a_range_are_those_that_may_hold_its_records() {
-        assert_eq!(kept("2026-01-02T08:00:00Z", "2026-01-02T20:00:00Z"), [0, 10]);
-        // Accepted just after midnight behind a record of the new day, and the other way round.
-        assert_eq!(kept("2026-01-02T08:00:00Z", "2026-01-02T23:59:59.999Z"), [0, 10, 20]);
-        assert_eq!(kept("2026-01-03T00:00:00.001Z", "2026-01-03T20:00:00Z"), [0, 10, 20]);
     }
 }
