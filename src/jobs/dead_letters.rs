@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Job, JobContext, JobError, JobProgress, ProgressSink};
 use crate::model::{
     DeadLetter, EventId, HeaderName, Headers, Origin, Record, Stage, Timestamp, Topic,
+    VALUE_LEFT_OUT,
 };
 use crate::pipeline::envelope::Envelope;
 use crate::ports::{DeadLetterFilter, DeadLetterRow};
@@ -107,6 +108,10 @@ pub enum DeadLettersResponse {
         redriven: u64,
         /// Ids asked for that are no open letter.
         unknown: Vec<String>,
+        /// Letters left where they are, since their record was too large for the dead-letter topic: they
+        /// have no value to put back.
+        #[serde(default)]
+        without_value: u64,
         /// Nothing was changed.
         dry_run: bool,
     },
@@ -145,10 +150,11 @@ impl Job for DeadLetters {
                     after: None,
                     redriven: 0,
                     unknown: Vec::new(),
+                    without_value: 0,
                 };
                 redrive.run(&filter, progress).await?;
-                let Redrive { redriven, unknown, .. } = redrive;
-                Ok(DeadLettersResponse::Redriven { redriven, unknown, dry_run })
+                let Redrive { redriven, unknown, without_value, .. } = redrive;
+                Ok(DeadLettersResponse::Redriven { redriven, unknown, without_value, dry_run })
             }
         }
     }
@@ -231,6 +237,7 @@ struct Redrive<'c> {
     after: Option<Origin>,
     redriven: u64,
     unknown: Vec<String>,
+    without_value: u64,
 }
 
 impl Redrive<'_> {
@@ -250,7 +257,8 @@ impl Redrive<'_> {
         // What is resolved has its row: nothing to put back.
         let filter = LetterFilter { include_resolved: false, ..filter.clone() };
         for (id, store_filter) in filters(&filter)? {
-            let before = self.redriven;
+            let found = |redrive: &Self| redrive.redriven + redrive.without_value;
+            let before = found(self);
             // A position is one of the walk over all; named letters are few and done again.
             let mut after = if id.is_empty() { self.after } else { None };
             loop {
@@ -269,7 +277,7 @@ impl Redrive<'_> {
                     return Err(JobError::Cancelled(said));
                 }
             }
-            if !id.is_empty() && self.redriven == before {
+            if !id.is_empty() && found(self) == before {
                 self.unknown.push(id);
             }
         }
@@ -286,7 +294,10 @@ impl Redrive<'_> {
         saved.map_err(|source| JobError::port("remember how far it is", source))
     }
 
-    async fn put_back(&mut self, page: Vec<DeadLetterRow>) -> Result<(), JobError> {
+    async fn put_back(&mut self, mut page: Vec<DeadLetterRow>) -> Result<(), JobError> {
+        let letters = page.len();
+        page.retain(|row| row.letter.failure.error_type != VALUE_LEFT_OUT);
+        self.without_value += (letters - page.len()) as u64;
         let topics = &self.context.settings.topics;
         for topic in [&topics.raw, &topics.processed, &topics.decisions] {
             let mut records = Vec::new();

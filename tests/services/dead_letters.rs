@@ -62,6 +62,15 @@ async fn a_record_that_outgrows_its_topics_is_a_dead_letter_and_holds_up_nobody(
     assert_eq!(found[0].error_type, evp::model::VALUE_LEFT_OUT, "{found:#?}");
     let report = installation.assert_clean().await;
     assert_eq!((report.books.accepted, report.books.dead_lettered), (41, 1));
+    let request = DeadLettersRequest::Redrive {
+        filter: LetterFilter::default(),
+        id: "again".to_owned(),
+        dry_run: false,
+    };
+    let answer = installation.run::<DeadLetters>(request).await;
+    let is_left =
+        matches!(answer, DeadLettersResponse::Redriven { redriven: 0, without_value: 1, .. });
+    assert!(is_left, "there is nothing to put back: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

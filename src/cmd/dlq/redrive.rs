@@ -64,12 +64,19 @@ impl Redrive {
             drained?;
             answer
         })?;
-        let DeadLettersResponse::Redriven { redriven, unknown, dry_run } = &answer else {
+        let DeadLettersResponse::Redriven { redriven, unknown, without_value, dry_run } = &answer
+        else {
             return Err(CmdError::failed("the answer is not of this command"));
         };
         context.ui.show(&answer, |ui| {
             let verb = if *dry_run { "would put back" } else { "put back" };
             ui.line(&format!("{verb} {redriven} dead letters"))?;
+            if *without_value > 0 {
+                ui.warn(format!(
+                    "{without_value} dead letters have no value to put back: their records were too large \
+                     for the dead-letter topic; the archive has what lay in the raw topic"
+                ));
+            }
             for id in unknown {
                 ui.warn(format!("{id}: no dead letter that is open"));
             }
