@@ -199,7 +199,7 @@ pub enum Polled {
     Gap {
         /// Where.
         at: TopicPartition,
-        /// The committed offset.
+        /// The committed offset; where there is none, the first that there ever was.
         from: Offset,
         /// The low watermark from which reading goes on.
         to: Offset,

@@ -37,7 +37,8 @@ pub const REDELIVERED: &str = "evp_redelivered_total";
 pub const BOOKS: &str = "evp_books";
 /// Records that a `group` has not finished in a `topic`.
 pub const LAG: &str = "evp_lag_records";
-/// Records that retention or damage took before a `role` read them.
+/// Records that retention or damage took before a `role` read them; all that are gone where its group
+/// had no position.
 pub const GAP_RECORDS: &str = "evp_gap_records_total";
 /// Times a `role` joined its group again because nothing moved.
 pub const STUCK: &str = "evp_stuck_consumers_total";

@@ -18,6 +18,10 @@ use crate::ports::{Applied, SinkBatch, StoreEvent, crash};
 /// Name of the lock: `evpbooks` read as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7311146946973985651)";
 
+/// How often a row is tried that is not inserted although neither its id nor its origin is there: what
+/// stood in its way may have been deleted between the two looks.
+const ATTEMPTS: u32 = 3;
+
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// Which rows of a batch are new.
@@ -86,24 +90,26 @@ async fn store(
     now: Timestamp,
 ) -> Result<Stored, Failure> {
     if !first.is_empty() && connection.straight.is_due() {
-        match rows::copy_straight(connection, first, now).await {
-            Ok(()) => {
-                connection.straight.worked();
-                return Ok(Stored::All);
-            }
-            Err(failure) if failure.is_taken() => {
-                connection.straight.was_in_vain();
-                connection.client.batch_execute("ROLLBACK").await?;
-                connection.client.batch_execute(BEGIN).await?;
-            }
-            Err(failure) => return Err(failure),
+        let are_all_in = match rows::copy_straight(connection, first, now).await {
+            Err(failure) if failure.is_taken() => false,
+            copied => copied?,
+        };
+        if are_all_in {
+            connection.straight.worked();
+            return Ok(Stored::All);
         }
+        connection.straight.was_in_vain();
+        connection.client.batch_execute("ROLLBACK").await?;
+        connection.client.batch_execute(BEGIN).await?;
     }
     let origins = rows::insert(connection, first, now).await?;
     Ok(Stored::These(origins.into_iter().collect()))
 }
 
 /// An event that was not inserted with the others.
+///
+/// An insert waits for whoever is inserting the same id or origin, and the look after it sees what
+/// they committed: where neither has a row then, nobody's row stood in the way.
 async fn rule_on<'b>(
     connection: &mut Connection,
     ruling: &mut Ruling<'b>,
@@ -111,7 +117,14 @@ async fn rule_on<'b>(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let event = &item.event;
-    if !ruling.has_conflict(event) {
+    let mut attempts = 0;
+    while !ruling.has_conflict(event) {
+        if attempts == ATTEMPTS {
+            // Neither a row nor a decision comes of it: it must not pass for a redelivery.
+            let (id, origin) = (event.event_id.clone(), event.origin);
+            return Err(Failure::NotInserted { id, origin });
+        }
+        attempts += 1;
         // An id or origin that comes twice in a batch and stands nowhere yet.
         if rows::insert_one(connection, item, now).await? {
             ruling.stored(item);

@@ -86,7 +86,9 @@ impl Straight {
 }
 
 /// Copies the rows into their table, in the order of its key: two batches that bring the same ids
-/// wait for each other at one place and never in a circle.
+/// wait for each other at one place and never in a circle. Whether all of them are there then: what a
+/// trigger of the table drops, `COPY` drops without a word. Where one is not, the transaction is to be
+/// begun anew.
 ///
 /// # Errors
 /// [`Failure::is_taken`] where the id or the origin of one is there; the transaction is to be begun
@@ -95,10 +97,11 @@ pub(super) async fn copy_straight(
     connection: &mut Connection,
     items: &[&StoreEvent],
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut ordered = items.to_vec();
     ordered.sort_unstable_by(|a, b| a.event.event_id.cmp(&b.event.event_id));
-    copy(connection, COPY_STRAIGHT, &ordered, Some(now)).await
+    let copied = copy(connection, COPY_STRAIGHT, &ordered, Some(now)).await?;
+    Ok(usize::try_from(copied) == Ok(items.len()))
 }
 
 /// Makes the session's table where it has none yet; before the transaction begins.
@@ -135,12 +138,13 @@ pub(super) async fn insert_one(
     Ok(!insert(connection, &[item], now).await?.is_empty())
 }
 
+/// How many rows the server took.
 async fn copy(
     connection: &mut Connection,
     sql: &'static str,
     items: &[&StoreEvent],
     stored_at: Option<Timestamp>,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let copy = connection.statement(sql).await?;
     send(&connection.client, &copy, items, stored_at).await.map_err(Failure::Copy)
 }
@@ -150,7 +154,7 @@ async fn send(
     copy: &Statement,
     items: &[&StoreEvent],
     stored_at: Option<Timestamp>,
-) -> Result<(), tokio_postgres::Error> {
+) -> Result<u64, tokio_postgres::Error> {
     let mut sink = std::pin::pin!(client.copy_in::<_, Bytes>(copy).await?);
     let mut encoder = Encoder::new();
     for item in items {
@@ -160,8 +164,7 @@ async fn send(
         }
     }
     sink.send(encoder.end()).await?;
-    sink.as_mut().finish().await?;
-    Ok(())
+    sink.as_mut().finish().await
 }
 
 /// Postgres' binary format of `COPY`.

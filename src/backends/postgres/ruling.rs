@@ -82,7 +82,8 @@ impl<'b> Ruling<'b> {
         self.known.rows.contains_key(&event.event_id) || self.known.stored.contains(&event.origin)
     }
 
-    /// The row was not inserted: a redelivery, or an id that another origin stored.
+    /// The row was not inserted because one [stands in its way](Self::has_conflict): a redelivery, or
+    /// an id that another origin stored.
     pub(super) fn refused(&mut self, item: &'b StoreEvent) {
         let event = &item.event;
         match self.known.rows.get(&event.event_id) {

@@ -19,6 +19,7 @@ use rdkafka::client::DefaultClientContext;
 
 use super::servers::{self, Running};
 
+mod gaps;
 mod groups;
 mod members;
 
@@ -311,41 +312,6 @@ async fn a_position_in_a_topic_that_was_is_none_in_the_one_that_is() {
     let taken = take(consumer.as_mut(), 1).await;
     assert_eq!(taken[0].1.record.value, "new");
     assert_ne!(taken[0].1.topic_id, before);
-}
-
-/// Retention that passes a group's position is told with the offsets that are gone.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_position_below_the_low_watermark_is_a_gap() {
-    let topic = Topic::new("gap");
-    let topics = std::slice::from_ref(&topic);
-    let (_broker, port) = started().await;
-    let log = open(port, 1, topics);
-    log.append(&topic, batch((0..10).map(|n| n.to_string()))).await.unwrap();
-    let group = GroupId::new("gap");
-    let mut consumer = log.consumer(&group, topics).await.unwrap();
-    let taken = take(consumer.as_mut(), 10).await;
-    let assignment = taken[0].0.clone();
-    consumer.commit(&[Progress { assignment, next: Offset(2) }]).await.unwrap();
-    consumer.close().await.unwrap();
-
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", format!("127.0.0.1:{port}")).create().unwrap();
-    let mut below = rdkafka::TopicPartitionList::new();
-    below.add_partition_offset("gap", 0, rdkafka::Offset::Offset(6)).unwrap();
-    admin.delete_records(&below, &AdminOptions::new()).await.unwrap();
-
-    let mut consumer = log.consumer(&group, topics).await.unwrap();
-    let mut gap = None;
-    let first = loop {
-        match consumer.poll(1, Duration::from_secs(30)).await.unwrap() {
-            Polled::Gap { at, from, to } => gap = Some((at, from, to)),
-            Polled::Records(all) => break all[0].records[0].offset,
-            _ => {}
-        }
-    };
-    let at = TopicPartition::new(topic.clone(), Partition(0));
-    assert_eq!(gap, Some((at, Offset(2), Offset(6))));
-    assert_eq!(first, Offset(6));
 }
 
 /// A broker that is killed and comes back: what was spilled is carried over, each event is there.

@@ -77,8 +77,8 @@ impl fmt::Debug for Membership {
 struct Part {
     generation: u64,
     topic_id: TopicId,
-    /// The next offset, where it is known.
-    next: Option<i64>,
+    /// The next offset: the first of the topic where the group has no position.
+    next: i64,
 }
 
 /// Records of one partition that wait for the role.

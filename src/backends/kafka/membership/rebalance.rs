@@ -74,7 +74,16 @@ type Positions = HashMap<TopicPartition, Offset>;
 struct Start {
     at: TopicPartition,
     topic_id: TopicId,
+    /// The group's position, where it has one.
     committed: Option<i64>,
+}
+
+impl Start {
+    /// The first record that the group has not finished with, still there or not: where it has no
+    /// position, the first that there ever was.
+    fn next(&self) -> i64 {
+        self.committed.unwrap_or(0)
+    }
 }
 
 impl Membership {
@@ -135,12 +144,13 @@ impl Membership {
         state.generation += 1;
         let generation = state.generation;
         let mut assignments = Vec::new();
-        for Start { at, topic_id, committed } in starts {
+        for start in starts {
             let begins = gaps.iter().find_map(|gap| match gap {
-                Polled::Gap { at: gapped, to, .. } if *gapped == at => Some(to.0),
+                Polled::Gap { at, to, .. } if *at == start.at => Some(to.0),
                 _ => None,
             });
-            let next = begins.or(committed);
+            let next = begins.unwrap_or_else(|| start.next());
+            let Start { at, topic_id, .. } = start;
             state.parts.insert(at.clone(), Part { generation, topic_id, next });
             assignments.push(Assignment { at, generation });
         }
@@ -151,24 +161,30 @@ impl Membership {
         self.news.notify_one();
     }
 
-    /// The partitions whose committed offset retention has passed.
+    /// The partitions of which records are gone that the group has not finished with, as far as its
+    /// positions tell. Brokers forget those of a group that is away for as long as records stay by
+    /// default (7 days): a role that was stopped for longer has none, like one that is new.
     fn gaps(&self, starts: &[Start]) -> Vec<Polled> {
         let until = Instant::now() + self.options.settings.request_timeout.0;
         let mut gaps = Vec::new();
         for start in starts {
             let left = until.saturating_duration_since(Instant::now());
-            let Some(from) = start.committed.filter(|_| !left.is_zero()) else { continue };
-            match self.options.meta.bounds(&start.at, left) {
+            if left.is_zero() {
+                break;
+            }
+            let (at, from) = (&start.at, start.next());
+            match self.options.meta.bounds(at, left) {
                 Ok((low, _)) if low > from => {
-                    gaps.push(Polled::Gap {
-                        at: start.at.clone(),
-                        from: Offset(from),
-                        to: Offset(low),
-                    });
+                    if start.committed.is_none() {
+                        tracing::warn!(group = %self.options.group, %at, low,
+                            "no position here: the group is new, or was away for so long that brokers \
+                             forgot it; all that is gone counts as not read");
+                    }
+                    gaps.push(Polled::Gap { at: at.clone(), from: Offset(from), to: Offset(low) });
                 }
                 Ok(_) => {}
                 // The first record tells it too.
-                Err(error) => tracing::debug!(at = %start.at, error = error.chain(), "bounds"),
+                Err(error) => tracing::debug!(%at, error = error.chain(), "bounds"),
             }
         }
         gaps

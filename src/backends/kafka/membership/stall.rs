@@ -72,8 +72,8 @@ pub(super) fn waiting(
         if left.is_zero() {
             break;
         }
-        let Ok((low, high)) = meta.bounds(at, left) else { continue };
-        let next = part.next.unwrap_or(low);
+        let Ok((_, high)) = meta.bounds(at, left) else { continue };
+        let next = part.next;
         if high > next && stood.get(at) != Some(&(next, high)) {
             found.push(Waiting { at: at.clone(), next, high });
         }

@@ -206,13 +206,12 @@ impl<'m> Thread<'m> {
         let Some(at) = self.last.as_ref() else { return 0 };
         let Some(part) = self.parts.get_mut(at) else { return 0 };
         let offset = message.offset();
-        let next = part.next.replace(offset + 1);
-        if next.is_some_and(|next| offset < next) {
+        let next = std::mem::replace(&mut part.next, offset + 1);
+        if offset < next {
             // Back to an earlier place: perhaps it is another topic by now.
             self.is_doubted = true;
         }
-        if let Some(next) = next
-            && offset > next
+        if offset > next
             && let Ok((low, _)) = self.membership.options.meta.bounds(at, LOOK)
             && low > next
         {
@@ -247,8 +246,10 @@ impl<'m> Thread<'m> {
                 continue;
             }
             state.bytes += chunk.records.iter().map(record::size).sum::<usize>();
-            if let Some(part) = state.parts.get_mut(&chunk.assignment.at) {
-                part.next = chunk.records.back().map(|record| record.offset.0 + 1);
+            if let Some(part) = state.parts.get_mut(&chunk.assignment.at)
+                && let Some(last) = chunk.records.back()
+            {
+                part.next = last.offset.0 + 1;
             }
             match state.chunks.back_mut() {
                 Some(last) if last.assignment == chunk.assignment => {

@@ -21,6 +21,8 @@ use tokio_postgres::NoTls;
 
 use crate::servers::{Running, postgres};
 
+mod operators;
+
 fn url(server: &Running, database: &str, mode: &str) -> String {
     format!("postgres://postgres:password@localhost:{}/{database}?{mode}", server.port)
 }
