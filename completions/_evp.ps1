@@ -108,7 +108,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
             break
         }
         'evp;send' {
-            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Send to this collector instead of the data directory')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Send to this collector instead of the data directory; a path in it is taken in place of the route''s, /events/ndjson')
             [CompletionResult]::new('--ip-field', '--ip-field', [CompletionResultType]::ParameterName, 'The lines are objects; this member is the client''s address, and `event` the event')
             [CompletionResult]::new('--shape', '--shape', [CompletionResultType]::ParameterName, 'The shape of the events; told by their members where absent')
             [CompletionResult]::new('--batch', '--batch', [CompletionResultType]::ParameterName, 'Events sent together')
@@ -211,7 +211,7 @@ Register-ArgumentCompleter -Native -CommandName 'evp' -ScriptBlock {
         'evp;blacklist;add' {
             [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'How long it holds, like 90s, 15m, 1h, 30d; for good where absent')
             [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'Until when it holds')
-            [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for whoever reads it later')
+            [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for whoever reads it later; 1024 bytes at most')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]')
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Read this settings file instead of those in /etc/evp, the user''s and ./config')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Set one setting, above every file and variable (can be repeated)')

@@ -102,7 +102,7 @@ set edit:completion:arg-completer[evp] = {|@words|
             cand --version 'Print version'
         }
         &'evp;send'= {
-            cand --url 'Send to this collector instead of the data directory'
+            cand --url 'Send to this collector instead of the data directory; a path in it is taken in place of the route''s, /events/ndjson'
             cand --ip-field 'The lines are objects; this member is the client''s address, and `event` the event'
             cand --shape 'The shape of the events; told by their members where absent'
             cand --batch 'Events sent together'
@@ -201,7 +201,7 @@ set edit:completion:arg-completer[evp] = {|@words|
         &'evp;blacklist;add'= {
             cand --ttl 'How long it holds, like 90s, 15m, 1h, 30d; for good where absent'
             cand --until 'Until when it holds'
-            cand --reason 'Why, for whoever reads it later'
+            cand --reason 'Why, for whoever reads it later; 1024 bytes at most'
             cand --profile 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]'
             cand --config 'Read this settings file instead of those in /etc/evp, the user''s and ./config'
             cand --set 'Set one setting, above every file and variable (can be repeated)'

@@ -99,7 +99,7 @@ complete -c evp -n "__fish_evp_using_subcommand run" -s v -l verbose -d 'Log mor
 complete -c evp -n "__fish_evp_using_subcommand run" -s y -l yes -d 'Answer every question with yes'
 complete -c evp -n "__fish_evp_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c evp -n "__fish_evp_using_subcommand run" -s V -l version -d 'Print version'
-complete -c evp -n "__fish_evp_using_subcommand send" -l url -d 'Send to this collector instead of the data directory' -r
+complete -c evp -n "__fish_evp_using_subcommand send" -l url -d 'Send to this collector instead of the data directory; a path in it is taken in place of the route\'s, /events/ndjson' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l ip-field -d 'The lines are objects; this member is the client\'s address, and `event` the event' -r
 complete -c evp -n "__fish_evp_using_subcommand send" -l shape -d 'The shape of the events; told by their members where absent' -r -f -a "campaign\t'`event_type`, `user_id`, `campaign_id`'
 typed\t'`type`, `payload`'
@@ -193,7 +193,7 @@ complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_s
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and not __fish_seen_subcommand_from add rm ls check import export" -f -a "export" -d 'Write all rules out as `evp blacklist import` reads them: CSV, or JSON with -o'
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l ttl -d 'How long it holds, like 90s, 15m, 1h, 30d; for good where absent' -r
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l until -d 'Until when it holds' -r
-complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l reason -d 'Why, for whoever reads it later' -r
+complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l reason -d 'Why, for whoever reads it later; 1024 bytes at most' -r
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l profile -d 'Start from the settings of this profile [env: EVP_PROFILE] [default: embedded]' -r
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l config -d 'Read this settings file instead of those in /etc/evp, the user\'s and ./config' -r -F
 complete -c evp -n "__fish_evp_using_subcommand blacklist; and __fish_seen_subcommand_from add" -l set -d 'Set one setting, above every file and variable (can be repeated)' -r

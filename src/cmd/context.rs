@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::runtime::shutdown::{self, CancellationToken};
 use crate::runtime::telemetry::start_logs;
-use crate::settings::loader::{LoadError, Loaded, Request, load};
+use crate::settings::loader::{LoadError, Loaded, Request, Schema, load};
 use crate::settings::{Environment, Settings, Telemetry};
 
 use super::error::{CmdError, Kind};
@@ -119,6 +119,31 @@ impl Context {
         }
     }
 
+    /// A command line that reaches the same installation: the options that chose it, as they were
+    /// typed, and then the rest. No secret is repeated.
+    #[must_use]
+    pub(super) fn line(&self, rest: &str) -> String {
+        let Globals { profile, config, env_file, data_dir, set, .. } = &self.globals;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let schema = Schema::of_settings();
+        let is_open = |set: &&String| {
+            !schema.is_secret(set.split_once('=').map_or(set.as_str(), |(key, _)| key.trim()))
+        };
+        let one = [
+            ("--profile", profile.clone()),
+            ("--config", path(config)),
+            ("--env-file", path(env_file)),
+            ("--data-dir", path(data_dir)),
+        ];
+        let one = one.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
+        let many = set.iter().filter(is_open).map(|set| ("--set", set.clone()));
+        let mut line = "evp".to_owned();
+        for (flag, value) in one.chain(many) {
+            line = format!("{line} {flag} {}", quoted(&value));
+        }
+        format!("{line} {rest}")
+    }
+
     /// Starts logging at that level, or a louder one where `-v` asks for it.
     ///
     /// # Errors
@@ -180,5 +205,36 @@ impl Context {
 impl From<LoadError> for CmdError {
     fn from(error: LoadError) -> Self {
         Self::new(Kind::Config, error)
+    }
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_repeats_what_chose_the_installation_and_no_secret() {
+        let line = |globals| Context::new(globals, Environment::default()).line("dlq ls");
+        assert_eq!(line(Globals::default()), "evp dlq ls");
+        let globals = Globals {
+            profile: Some("cluster".to_owned()),
+            config: Some("it's.toml".into()),
+            data_dir: Some("../d 1".into()),
+            set: vec!["redis.password=x".to_owned(), "groups.worker=w".to_owned()],
+            ..Globals::default()
+        };
+        let said = line(globals);
+        let wanted = "evp --profile cluster --config 'it'\\''s.toml' --data-dir '../d 1' \
+                      --set groups.worker=w dlq ls";
+        assert_eq!(said, wanted);
     }
 }

@@ -105,8 +105,8 @@ impl Replay {
         let answer = context.block_on(async |cancel| {
             let session = Session::open(context).await?;
             if !self.dry_run {
-                let id = &request.id;
-                context.ui.note(format!("if it is interrupted: evp replay --resume {id}"));
+                let line = context.line(&format!("replay --resume {}", request.id));
+                context.ui.note(format!("if it is interrupted: {line}"));
             }
             let progress = context.ui.progress("replay");
             let answer = session.run::<Job>(request, &progress, cancel.clone()).await;

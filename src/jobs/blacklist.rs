@@ -124,6 +124,7 @@ impl Job for Blacklist {
         match request {
             BlacklistRequest::Add { target, reason, ttl_ms, until, dry_run } => {
                 refuse_trusted(context, &target)?;
+                refuse_long(reason.as_deref(), &target)?;
                 let now = context.ports.clock.now();
                 let end = ttl_ms.map(|ttl| now.plus(Duration::from_millis(ttl))).or(until);
                 if end.is_some_and(|end| end <= now) {
@@ -195,6 +196,12 @@ fn refuse_trusted(context: &JobContext, target: &RuleTarget) -> Result<(), JobEr
     }
 }
 
+/// Each event that a rule blocks carries its reason on.
+fn refuse_long(reason: Option<&str>, target: &RuleTarget) -> Result<(), JobError> {
+    let checked = Rule::check_reason(reason.unwrap_or_default());
+    checked.map_err(|error| JobError::Request(format!("a rule for {target}: {error}")))
+}
+
 async fn add(
     context: &JobContext,
     rule: Rule,
@@ -216,6 +223,7 @@ async fn import(
 ) -> Result<BlacklistResponse, JobError> {
     for rule in &new {
         refuse_trusted(context, &rule.target)?;
+        refuse_long(rule.reason.as_deref(), &rule.target)?;
     }
     let now = context.ports.clock.now();
     let standing: BTreeMap<RuleTarget, Rule> =

@@ -24,5 +24,5 @@ pub use origin::Origin;
 pub use outcome::{Durability, Outcome, Status};
 pub use record::{ConsumedRecord, Headers, Record};
 pub use record_batch::{MalformedBatch, RecordBatch, RecordBatchBuilder, RecordView};
-pub use rule::{Rule, RuleSource, RuleTarget, RuleTargetError};
+pub use rule::{ReasonTooLong, Rule, RuleSource, RuleTarget, RuleTargetError};
 pub use timestamp::Timestamp;

@@ -90,6 +90,11 @@ pub enum RuleSource {
     Automatic,
 }
 
+/// A rule's reason has more bytes than [`Rule::MAX_REASON_BYTES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reason of {0} bytes is too long; {max} are taken", max = Rule::MAX_REASON_BYTES)]
+pub struct ReasonTooLong(usize);
+
 /// One entry of the blacklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -108,6 +113,27 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Longest reason: each event that the rule blocks carries it in its decision.
+    pub const MAX_REASON_BYTES: usize = 1024;
+
+    /// Refuses a reason that is too long.
+    ///
+    /// # Errors
+    /// Where it is.
+    pub const fn check_reason(reason: &str) -> Result<(), ReasonTooLong> {
+        if reason.len() > Self::MAX_REASON_BYTES {
+            return Err(ReasonTooLong(reason.len()));
+        }
+        Ok(())
+    }
+
+    /// A reason as it is read: others type rules too, and one that is too long is cut.
+    #[must_use]
+    pub fn cut_reason(mut reason: String) -> String {
+        reason.truncate(reason.floor_char_boundary(Self::MAX_REASON_BYTES));
+        reason
+    }
+
     /// Whether it holds for an event received at that instant.
     ///
     /// Judged by the time of receipt, not the time of judging, so that a backlog meets the
@@ -129,5 +155,16 @@ mod tests {
         assert_eq!(spelled("203.0.113.9/24"), "203.0.113.0/24");
         assert_eq!(spelled("203.0.113.9/32"), "203.0.113.9");
         assert!("203.0.113".parse::<RuleTarget>().is_err());
+    }
+
+    #[test]
+    fn a_long_reason_is_refused_and_cut_at_a_character_where_it_is_read() {
+        let most = "é".repeat(512);
+        assert_eq!(Rule::check_reason(&most), Ok(()));
+        assert_eq!(Rule::cut_reason(most.clone()), most);
+        let long = format!("x{most}");
+        let said = Rule::check_reason(&long).unwrap_err().to_string();
+        assert_eq!(said, "a reason of 1025 bytes is too long; 1024 are taken");
+        assert_eq!(Rule::cut_reason(long), format!("x{}", "é".repeat(511)));
     }
 }

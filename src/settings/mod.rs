@@ -9,6 +9,7 @@ mod environment;
 mod http;
 mod kafka;
 pub mod loader;
+mod masked;
 mod postgres;
 mod process;
 mod profiles;
@@ -33,6 +34,7 @@ pub use http::{Admin, Compat, Http, Query};
 pub use kafka::{
     Assignor, Compression, GroupProtocol, Kafka, KafkaTls, Sasl, SaslMechanism, Security, Spill,
 };
+pub use masked::is_secret_property;
 pub use postgres::Postgres;
 pub use process::{LogFormat, Shutdown, Telemetry};
 pub use redis::Redis;

@@ -1,6 +1,6 @@
 //! Sections of the process itself: logs, draining.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::units::Span;
 
@@ -21,6 +21,7 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter like `evp::roles=debug,info`.
+    #[serde(deserialize_with = "level")]
     pub log_level: String,
     /// Form of log lines.
     pub log_format: LogFormat,
@@ -30,6 +31,13 @@ impl Default for Telemetry {
     fn default() -> Self {
         Self { log_level: "info".to_owned(), log_format: LogFormat::Auto }
     }
+}
+
+/// `warning` is other loggers' word for `warn`; a filter would take it for the name of a module.
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_warning = text.trim().eq_ignore_ascii_case("warning");
+    Ok(if is_warning { "warn".to_owned() } else { text })
 }
 
 /// Draining at the end.

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A duration: `50ms`, `5s`, `1m30s`, `24h`, `30d`; a bare number is seconds.
+/// A duration: `50ms`, `5s`, `1m30s`, `24h`, `30d`; a bare number is seconds. At most [`Span::MAX`],
+/// so that it can be added to any instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Span(pub Duration);
 
 impl Span {
+    /// The longest: a hundred years.
+    pub const MAX: Self = Self::from_secs(36_525 * 24 * 3600);
+
     /// So many seconds.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
@@ -56,9 +60,14 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = || format!("{text:?} is not a duration like 50ms, 5s, 1m30s or 24h");
+        let bounded = |seconds: f64| {
+            let span = Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| refuse())?;
+            let is_fit = span <= Self::MAX;
+            is_fit.then_some(span).ok_or_else(|| format!("{text:?} is longer than {}", Self::MAX))
+        };
         let text_trimmed = text.trim();
         if let Ok(seconds) = text_trimmed.parse::<f64>() {
-            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| refuse());
+            return bounded(seconds);
         }
         let mut rest = text_trimmed;
         let mut nanos = 0_f64;
@@ -78,7 +87,7 @@ impl FromStr for Span {
         if text_trimmed.is_empty() {
             return Err(refuse());
         }
-        Duration::try_from_secs_f64(nanos / 1e9).map(Self).map_err(|_| refuse())
+        bounded(nanos / 1e9)
     }
 }
 
@@ -187,6 +196,11 @@ mod tests {
         assert!("five".parse::<Span>().is_err());
         assert!("".parse::<Span>().is_err());
         assert!("-1s".parse::<Span>().is_err());
+        assert_eq!("36525d".parse::<Span>().unwrap(), Span::MAX);
+        for long in ["36526d", "1e19", "18446744073709551615"] {
+            let refused = long.parse::<Span>().unwrap_err();
+            assert!(refused.contains(long), "{refused}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
-use super::{ByteSize, LogBackend, Settings};
+use super::masked;
+use super::{ByteSize, LogBackend, Settings, Span, StoreBackend};
 
 /// Every fault: the key to blame and what is wrong with it.
 pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
@@ -16,11 +18,9 @@ pub(super) fn validate(settings: &Settings) -> Vec<(&'static str, String)> {
     object_store(settings, &mut faults);
     names(settings, &mut faults);
     listeners(settings, &mut faults);
-    promise(settings, &mut faults);
-    let level = &settings.telemetry.log_level;
-    if let Err(error) = EnvFilter::try_new(level) {
-        faults.push(("telemetry.log_level", format!("{level:?} is no filter: {error}")));
-    }
+    properties(settings, &mut faults);
+    addresses(settings, &mut faults);
+    log_level(settings, &mut faults);
     faults
 }
 
@@ -41,13 +41,74 @@ const PROMISED: [&str; 7] = [
     "auto.offset.reset",
 ];
 
-fn promise(settings: &Settings, faults: &mut Faults) {
-    for property in &settings.kafka.properties {
-        let name = property.split_once('=').map_or("", |(name, _)| name.trim());
+fn properties(settings: &Settings, faults: &mut Faults) {
+    for (at, property) in settings.kafka.properties.iter().enumerate() {
+        let Some((name, _)) = property.split_once('=') else {
+            // Not the property itself: it may be the rest of a password with a comma in it.
+            let what = format!("number {} of the list is not name=value", at + 1);
+            faults.push(("kafka.properties", what));
+            continue;
+        };
+        let name = name.trim();
         if PROMISED.contains(&name) {
             let what = format!("{property:?} is not to be set: that no event is lost stands on it");
             faults.push(("kafka.properties", what));
         }
+    }
+}
+
+/// Addresses are shown in messages, so a secret has a setting of its own.
+fn addresses(settings: &Settings, faults: &mut Faults) {
+    if masked::has_password(&settings.redis.addr) {
+        let text = "has a password in it; it belongs into redis.password (EVP__REDIS__PASSWORD)";
+        faults.push(("redis.addr", text.to_owned()));
+    }
+    let endpoint = settings.s3.endpoint.as_deref().unwrap_or_default();
+    if masked::user_info(endpoint).is_some() || masked::has_password(endpoint) {
+        let text = "has a login in it; it belongs into s3.access_key (MINIO_ACCESS_KEY) and \
+                    s3.secret_key (MINIO_SECRET_KEY)";
+        faults.push(("s3.endpoint", text.to_owned()));
+    }
+    let url = settings.postgres.url.as_ref().map(|url| postgres_fault(url.expose()));
+    if settings.backend.store == StoreBackend::Postgres
+        && let Some(text) = url.flatten()
+    {
+        faults.push(("postgres.url", text.to_owned()));
+    }
+}
+
+/// What is certainly wrong with a URL of Postgres, read as its client reads it; of the URL nothing
+/// is repeated.
+fn postgres_fault(url: &str) -> Option<&'static str> {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+    let Some(rest) = rest else {
+        let is_words = url.contains('=') && !url.contains("://");
+        return (!is_words).then_some("does not begin with postgres:// (its value is not shown)");
+    };
+    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
+    let hosts = rest.split(['/', '?']).next().unwrap_or_default();
+    let is_port = |host: &str| {
+        // Behind the bracket of an IPv6 address, which has colons of its own.
+        let name = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+        let port = name.split_once(':').map_or("", |(_, port)| port);
+        port.is_empty() || port.parse::<u16>().is_ok()
+    };
+    let text = "its port is no number; in a name and a password @ : / and ? are written %40 %3A %2F \
+                %3F (its value is not shown)";
+    (!hosts.split(',').all(is_port)).then_some(text)
+}
+
+fn log_level(settings: &Settings, faults: &mut Faults) {
+    let level = &settings.telemetry.log_level;
+    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let word = level.trim();
+    // A filter of one word that is no level would show what a module of that name logs, and
+    // nothing else.
+    if word.chars().all(in_word) && word.parse::<LevelFilter>().is_err() {
+        let text = "is none of error, warn, info, debug, trace, off, nor a filter like";
+        faults.push(("telemetry.log_level", format!("{level:?} {text} evp::roles=debug,info")));
+    } else if let Err(error) = EnvFilter::try_new(level) {
+        faults.push(("telemetry.log_level", format!("{level:?} is no filter: {error}")));
     }
 }
 
@@ -84,7 +145,20 @@ fn amounts(settings: &Settings, faults: &mut Faults) {
     }
 }
 
+/// More than any machine serves; what counts them takes no number at will.
+const MAX_CONNECTIONS: usize = 10_000_000;
+
 fn bounds(settings: &Settings, faults: &mut Faults) {
+    for (key, count, most) in [
+        ("http.max_connections", settings.http.max_connections, MAX_CONNECTIONS),
+        ("http.threads", settings.http.threads, 1024),
+        ("postgres.max_connections", settings.postgres.max_connections, 10_000),
+    ] {
+        if count > most {
+            faults.push((key, format!("must be at most {most}")));
+        }
+    }
+    rate(settings, faults);
     for (key, count) in
         [("processor.count", settings.processor.count), ("worker.count", settings.worker.count)]
     {
@@ -97,14 +171,6 @@ fn bounds(settings: &Settings, faults: &mut Faults) {
     }
     if !(1..=22).contains(&settings.archive.compression_level) {
         faults.push(("archive.compression_level", "must be from 1 to 22".to_owned()));
-    }
-    let rate = settings.collector.rate_limit_rps;
-    if !rate.is_finite() || rate < 0.0 {
-        faults.push(("collector.rate_limit_rps", "must be 0 or more".to_owned()));
-    }
-    if rate > 0.0 && settings.collector.rate_limit_burst == 0 {
-        let text = "must be 1 or more where collector.rate_limit_rps is on".to_owned();
-        faults.push(("collector.rate_limit_burst", text));
     }
     if settings.collector.max_json_depth > 128 {
         faults.push(("collector.max_json_depth", "must be at most 128".to_owned()));
@@ -119,7 +185,32 @@ fn bounds(settings: &Settings, faults: &mut Faults) {
     }
 }
 
+fn rate(settings: &Settings, faults: &mut Faults) {
+    let (rate, burst) = (settings.collector.rate_limit_rps, settings.collector.rate_limit_burst);
+    if rate == 0.0 {
+        return;
+    }
+    // The time between two requests is counted in nanoseconds.
+    if !(1e-6..=1e9).contains(&rate) {
+        let text = "must be 0, or from 0.000001 to 1000000000".to_owned();
+        faults.push(("collector.rate_limit_rps", text));
+    } else if burst == 0 {
+        let text = "must be 1 or more where collector.rate_limit_rps is on".to_owned();
+        faults.push(("collector.rate_limit_burst", text));
+    } else if f64::from(burst) / rate > Span::MAX.0.as_secs_f64() {
+        let text = format!("takes longer than {} at collector.rate_limit_rps", Span::MAX);
+        faults.push(("collector.rate_limit_burst", text));
+    }
+}
+
 fn sizes(settings: &Settings, faults: &mut Faults) {
+    if settings.data_dir.as_os_str().is_empty() {
+        faults.push(("data_dir", "must be the name of a directory".to_owned()));
+    }
+    let (low, high) = (settings.spill.low, settings.spill.high);
+    if low > high {
+        faults.push(("spill.low", format!("{low} is above spill.high, {high}")));
+    }
     let event = settings.collector.max_event_bytes;
     let body = settings.http.max_body_bytes;
     if event > body {

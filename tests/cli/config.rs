@@ -58,3 +58,39 @@ fn a_verdict_that_is_good_is_json_where_that_is_asked_for() {
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["status"], "right");
 }
+
+#[test]
+fn a_secret_within_a_value_is_not_printed() {
+    let properties = "sasl.password=hunter2,ssl.key.pem=hunter3,ssl.key.location=/key.pem";
+    let sandbox = Sandbox::new().with("EVP__KAFKA__PROPERTIES", properties);
+    let shown = "sasl.password=***,ssl.key.pem=***,ssl.key.location=/key.pem";
+    for args in [
+        ["config", "show", "-o", "csv"],
+        ["config", "show", "-o", "json"],
+        ["config", "explain", "kafka.properties", "-q"],
+        ["config", "explain", "kafka.properties", "-ojson"],
+    ] {
+        let text = sandbox.run(&args).ok();
+        assert!(!text.contains("hunter") && text.contains("sasl.password=***"), "{text}");
+        assert!(args.contains(&"json") || text.contains(shown), "{text}");
+    }
+
+    // An address that was overruled is explained all the same.
+    let sandbox = Sandbox::new().with("REDIS_ADDR", "h:1").with("MINIO_ENDPOINT", "h:2");
+    let secrets =
+        "[redis]\naddr = \"redis://:hunter2@a:1\"\n[s3]\nendpoint = \"http://b:hunter2@a\"\n";
+    sandbox.write("mine.toml", secrets);
+    for (key, shown) in [("redis.addr", "redis://***@a:1"), ("s3.endpoint", "http://***@a")] {
+        let text = sandbox.run(&["config", "explain", key, "--config", "mine.toml"]).ok();
+        assert!(!text.contains("hunter") && text.contains(shown), "{text}");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("mine.toml", secrets);
+    for command in [["config", "show"], ["doctor", "--quiet"]] {
+        let args = [&command[..], &["--profile", "cluster", "--config", "mine.toml"]].concat();
+        let ended = sandbox.run(&args);
+        assert_eq!((ended.code, ended.stdout.as_str()), (78, ""), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("mine.toml:2:8: redis.addr: "), "{}", ended.stderr);
+    }
+}

@@ -204,6 +204,96 @@ fn dead_letters_are_written_out_with_the_bytes_of_their_values() {
     assert_eq!(sandbox.run(&into).ok(), "");
     assert_eq!(std::fs::read_to_string(sandbox.path("letters.ndjson")).unwrap(), text);
     assert!(!sandbox.path("letters.ndjson.part").exists());
+    // Of two pages: one array, and rows under one header.
+    let array = json(&sandbox.run(&["dlq", "export", "-o", "json"]).ok());
+    let lines: Vec<Value> = text.lines().map(json).collect();
+    assert_eq!(array, Value::Array(lines));
+    let rows = sandbox.run(&["dlq", "export", "-o", "csv"]).ok();
+    assert!(rows.starts_with("origin,event_id,stage,") && rows.lines().count() == 61, "{rows}");
+    assert!(rows.lines().nth(1).unwrap().ends_with(",,dv8A"), "{rows}");
+    assert_eq!(sandbox.run(&["dlq", "export", "-o", "ndjson"]).ok(), text);
+    let none = ["dlq", "export", "-o", "json", "--stage", "processor"];
+    assert_eq!(json(&sandbox.run(&none).ok()), Value::Array(vec![]));
+    let unknown = sandbox.run(&["dlq", "show", "nosuch", "-o", "json"]);
+    assert_eq!(unknown.code, 3, "{}", unknown.stderr);
+    assert_eq!(json(&unknown.stdout)["error"], "no dead letter");
+}
+
+/// A hint that is typed as it stands works on the directory that was named.
+#[test]
+fn hints_repeat_the_directory_that_was_named() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &["--data-dir", "d 1"]);
+    let with = |args: &[&str]| sandbox.run(&[&["--data-dir", "d 1"], args].concat());
+    let said = with(&["blacklist", "add", "203.0.113.99"]);
+    let undo = "undo: evp --data-dir 'd 1' blacklist rm 203.0.113.99";
+    assert!(said.stderr.contains(undo), "{}", said.stderr);
+    said.ok();
+    let said = with(&["blacklist", "rm", "203.0.113.99"]);
+    let undo = "undo: evp --data-dir 'd 1' blacklist add 203.0.113.99";
+    assert!(said.stderr.contains(undo), "{}", said.stderr);
+    said.ok();
+    let said = with(&["replay"]);
+    assert!(said.stderr.contains("evp --data-dir 'd 1' replay --resume "), "{}", said.stderr);
+    said.ok();
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+}
+
+/// A usual blocklist is more than axum takes of itself.
+#[test]
+fn a_long_blocklist_and_a_batch_of_large_events_reach_a_running_server() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let list: String = (0..25_000).map(|n| format!("10.0.{}.{}\n", n / 256, n % 256)).collect();
+    sandbox.write("list", &list);
+    let said = sandbox.run(&["blacklist", "import", "list", "--dry-run"]).ok();
+    assert_eq!(said, "would add 25000, replaced 0, unchanged 0, expired 0\n");
+    let filler = "x".repeat(100_000);
+    let line = |n: u32| {
+        format!(
+            "{{\"event_type\":\"t\",\"user_id\":\"u\",\"campaign_id\":\"c\",\"meta_data\":\
+             {{\"n\":{n},\"x\":\"{filler}\"}}}}\n"
+        )
+    };
+    sandbox.write("large.ndjson", &(0..30).map(line).collect::<String>());
+    let sent = json(&sandbox.run(&["send", "large.ndjson", "-o", "json"]).ok());
+    assert_eq!(sent["accepted"], 30);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_that_is_rejected() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let good = "{\"event_type\":\"t\",\"user_id\":\"u\",\"campaign_id\":\"c\"}\n";
+    let text = format!("{}{}\n{good}", good.repeat(5), "x".repeat(20_000_000));
+    sandbox.write("events.ndjson", &text);
+    for way in [None, Some(server.url("http", ""))] {
+        let mut args = vec!["send", "events.ndjson", "--batch", "2", "-o", "json"];
+        args.extend(way.iter().flat_map(|url| ["--url", url]));
+        let ended = sandbox.run(&args);
+        assert_eq!(ended.code, 3, "{}", ended.stderr);
+        let sent = json(&ended.stdout);
+        assert_eq!((&sent["accepted"], &sent["rejected"]), (&6.into(), &1.into()));
+        assert_eq!(sent["first_rejected"][0]["line"], 6);
+        // What cannot be read at all still says what went before.
+        args[1] = ".";
+        let said = sandbox.run(&args).failed(1);
+        assert!(
+            said.contains("cannot read .") && said.contains("0 events were accepted"),
+            "{said}"
+        );
+    }
+    // A path in the URL is taken in place of the route's.
+    let elsewhere = server.url("http", "/some/prefix");
+    let said = sandbox.run(&["send", "events.ndjson", "--url", &elsewhere]).failed(1);
+    assert!(said.contains("404"), "{said}");
+    let at = server.url("http", "/events/ndjson");
+    sandbox.run(&["send", "events.ndjson", "--url", &at]).failed(3);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().code, 0);
 }
 
 #[test]

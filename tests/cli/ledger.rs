@@ -56,6 +56,11 @@ fn what_was_sent_every_way_is_proved_and_a_deleted_row_is_lost() {
     sandbox.run(&["send", "mixed.ndjson", "--ledger", "b.ledger", "--url", &url]).failed(3);
     let report = assert_proved(&sandbox, "b.ledger");
     assert_eq!(report["ledger"]["target"], url);
+    // What is secret in an URL is not written down.
+    let login = url.replace("http://", "http://user:secretpw@");
+    sandbox.run(&["send", "mixed.ndjson", "--ledger", "d.ledger", "--url", &login]).failed(3);
+    let head = std::fs::read(sandbox.path("d.ledger")).unwrap();
+    assert!(!String::from_utf8_lossy(&head).contains("secretpw"));
     // A ledger is never written over.
     let refused = sandbox.run(&["send", "mixed.ndjson", "--ledger", "a.ledger"]).failed(1);
     assert!(refused.contains("cannot make the ledger a.ledger"), "{refused}");

@@ -92,3 +92,30 @@ async fn rules_are_taken_over_as_they_are_and_twice_is_the_same_as_once() {
     let answer = to.run::<Blacklist>(import).await.unwrap();
     assert!(matches!(answer, BlacklistResponse::Imported { expired: 1, .. }), "{answer:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_that_is_too_long_is_refused_alone_and_among_others() {
+    let sandbox = Sandbox::new();
+    let reason = |length: usize| Some("x".repeat(length));
+    let add = |length| {
+        let (target, reason) = ("203.0.113.7".parse().unwrap(), reason(length));
+        BlacklistRequest::Add { target, reason, ttl_ms: None, until: None, dry_run: false }
+    };
+    sandbox.run::<Blacklist>(add(Rule::MAX_REASON_BYTES)).await.unwrap();
+    let rules = holding(&sandbox, "203.0.113.7").await;
+    let long = Rule {
+        target: "198.51.100.7".parse().unwrap(),
+        reason: reason(Rule::MAX_REASON_BYTES + 1),
+        ..rules[0].clone()
+    };
+    let other = Rule { target: "198.51.100.6".parse().unwrap(), ..rules[0].clone() };
+    let import = BlacklistRequest::Import { rules: vec![other, long], dry_run: false };
+    for request in [add(Rule::MAX_REASON_BYTES + 1), import] {
+        match sandbox.run::<Blacklist>(request).await {
+            Err(JobError::Request(text)) => assert!(text.contains("1024 are taken"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(holding(&sandbox, "203.0.113.7").await, rules);
+    assert!(holding(&sandbox, "198.51.100.6").await.is_empty());
+}

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 use crate::ports::{Error, Kind, Result};
-use crate::settings::{GroupProtocol, Kafka, Span};
+use crate::settings::{GroupProtocol, Kafka, Span, is_secret_property};
 
 /// What every client has.
 fn common(settings: &Kafka) -> ClientConfig {
@@ -164,19 +165,28 @@ pub(super) fn asking(settings: &Kafka) -> ClientConfig {
 
 /// Whether librdkafka takes these settings.
 pub(super) fn check(settings: &Kafka) -> Result<()> {
-    for property in &settings.properties {
-        if !property.contains('=') {
-            let what = format!("kafka.properties: {property:?} is not name=value");
-            return Err(Error::new(Kind::Data, what));
-        }
+    // Not the property itself: what is broken here may be a part of a secret.
+    if settings.properties.iter().any(|property| !property.contains('=')) {
+        return Err(Error::new(Kind::Data, "kafka.properties: one is not name=value"));
     }
     let all = [producer(settings), member(settings, "evp", 0), reader(settings), asking(settings)];
     for config in all {
         config.create_native_config().map_err(|error| {
-            Error::new(Kind::Data, "librdkafka refuses the settings of kafka").with_source(error)
+            Error::new(Kind::Data, "librdkafka refuses the settings of kafka")
+                .with_source(without_secret(error))
         })?;
     }
     Ok(())
+}
+
+/// The wrapper's error repeats the value that was refused, which may be a secret.
+fn without_secret(error: KafkaError) -> KafkaError {
+    match error {
+        KafkaError::ClientConfig(result, what, name, _) if is_secret_property(&name) => {
+            KafkaError::ClientConfig(result, what, name, "***".to_owned())
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -231,6 +241,10 @@ mod tests {
             |property: &str| Kafka { properties: vec![property.to_owned()], ..Kafka::default() };
         assert!(check(&with("no.such.thing=1")).is_err());
         assert!(check(&with("nonsense")).is_err());
+        for secret in ["hunter2", "my.password=hunter2", "sasl.jaas.config=hunter2"] {
+            let said = check(&with(secret)).unwrap_err().chain();
+            assert!(!said.contains("hunter2"), "{said}");
+        }
         check(&with("socket.nagle.disable=true")).unwrap();
         // Shorter than librdkafka's own session time-out, longer than ours.
         check(&with("max.poll.interval.ms=20000")).unwrap();

@@ -110,7 +110,8 @@ fn verdict(candidate: &Candidate, limits: &Limits, reply: &Value) -> Result<Verd
                 Ok(Verdict::Blocked { reason: candidate.blocked.clone().unwrap_or_default() })
             }
             Some((b'r', reason)) => {
-                Ok(Verdict::Blocked { reason: String::from_utf8_lossy(reason).into_owned() })
+                let reason = String::from_utf8_lossy(reason).into_owned();
+                Ok(Verdict::Blocked { reason: Rule::cut_reason(reason) })
             }
             _ => Err(unreadable()),
         },
@@ -143,20 +144,34 @@ mod tests {
     use super::*;
     use crate::model::EventId;
 
-    #[test]
-    fn a_mark_is_the_origin_and_the_receipt() {
-        let candidate = Candidate {
+    fn candidate() -> Candidate {
+        Candidate {
             event_id: EventId::new("e").unwrap(),
             origin: Origin::from_bytes([7; 16]),
             client_ip: None,
             received_at: Timestamp::from_millis_clamped(1_767_323_040_123),
             is_exempt: false,
             blocked: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_mark_is_the_origin_and_the_receipt() {
+        let candidate = candidate();
         let text = String::from_utf8(mark(&candidate).to_vec()).unwrap();
         let (origin, receipt) = text.split_at(36);
         assert_eq!(origin.parse::<Origin>().unwrap(), candidate.origin);
         assert_eq!(i64::from_str_radix(receipt, 36).unwrap(), 1_767_323_040_123);
+    }
+
+    #[test]
+    fn the_reason_of_a_rule_that_somebody_typed_is_cut() {
+        let limits = Limits { mark_ttl: std::time::Duration::ZERO, per_minute: None, ban: None };
+        let said = Value::BulkString(format!("r{}", "x".repeat(5000)).into());
+        let reply = [Value::Int(1), Value::Int(1), said];
+        let verdicts = verdicts(&[candidate()], &limits, &reply).unwrap();
+        let reason = "x".repeat(Rule::MAX_REASON_BYTES);
+        assert_eq!(verdicts, [Verdict::Blocked { reason }]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn rule_of(target: RuleTarget, text: &[u8]) -> Rule {
     match serde_json::from_slice::<Detail>(text) {
         Ok(detail) => Rule {
             target,
-            reason: detail.reason,
+            reason: detail.reason.map(Rule::cut_reason),
             source: detail.source,
             created_at: at(detail.created_ms),
             expires_at: detail.expires_ms.map(at),
@@ -222,5 +222,20 @@ fn outlasts(rule: &Rule, other: &Rule) -> bool {
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(end), Some(other)) => end > other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_somebody_typed_is_cut() {
+        let target = "203.0.113.7".parse::<RuleTarget>().unwrap();
+        let text =
+            |reason: &str| format!(r#"{{"reason":"{reason}","source":"operator","created_ms":1}}"#);
+        let read = |reason: &str| rule_of(target, text(reason).as_bytes()).reason.unwrap();
+        assert_eq!(read("farm"), "farm");
+        assert_eq!(read(&"x".repeat(5000)).len(), Rule::MAX_REASON_BYTES);
     }
 }

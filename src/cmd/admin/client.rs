@@ -17,7 +17,7 @@ use crate::jobs::{Job, JobProgress, ProgressSink};
 use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 
-use super::socket;
+use super::{JOB_BYTES, socket};
 
 /// The process that owns a data directory.
 #[derive(Debug, Clone)]
@@ -56,6 +56,13 @@ impl Owner {
     ) -> Result<J::Response, CmdError> {
         let body = serde_json::to_vec(request)
             .map_err(|error| CmdError::caused(Kind::Bug, "a request is no JSON", error))?;
+        if body.len() > JOB_BYTES {
+            // Said here: a server that does not read on may be gone before its answer is read.
+            let what = format!("a request of job {} has {} bytes", J::NAME, body.len());
+            let limit = format!("{what}; a server takes {JOB_BYTES} ({} MiB)", JOB_BYTES >> 20);
+            return Err(CmdError::failed(limit)
+                .hint("do it in parts, or while no server works on the data directory"));
+        }
         let path = format!("/admin/v1/jobs/{}", J::NAME);
         let response = self.send(Method::POST, &path, body).await?;
         let status = response.status();

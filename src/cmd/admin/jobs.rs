@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -27,6 +27,10 @@ use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 
 use super::registered::registered;
+
+/// Bytes of a job's request: an operator's list or a batch of events, not bounded by what clients
+/// may send.
+pub const JOB_BYTES: usize = 64 << 20;
 
 /// How often progress is told. A line is written even where nothing moved, so that a client that
 /// went away is noticed.
@@ -60,7 +64,9 @@ pub(super) fn router_of(
 ) -> Router {
     let running = Running { context, shutdown, next: AtomicU64::new(1), tokens: Mutex::default() };
     let router = Router::new().route("/admin/v1/running/{id}", delete(stop));
-    add(JobRoutes { router }).router.with_state(Arc::new(running))
+    // The listener bounds bodies by `JOB_BYTES`; axum would by 2 MB of its own.
+    let routes = add(JobRoutes { router }).router.layer(DefaultBodyLimit::disable());
+    routes.with_state(Arc::new(running))
 }
 
 /// The jobs that run now.

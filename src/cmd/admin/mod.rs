@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::runtime::health::Health;
 
 pub use client::Owner;
-pub use jobs::{JobRoutes, router as job_router};
+pub use jobs::{JOB_BYTES, JobRoutes, router as job_router};
 pub use socket::{FILE as SOCKET_FILE, bind};
 
 /// What the health and counter routes answer from.

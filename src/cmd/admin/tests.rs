@@ -20,6 +20,7 @@ use crate::wire::{self, OpenMode, Wired};
 #[derive(Debug, Serialize, Deserialize)]
 enum Ask {
     Double(u64),
+    Length(String),
     Fail,
     UntilStopped,
     Panic,
@@ -45,6 +46,7 @@ impl Job for Probe {
     ) -> Result<u64, JobError> {
         match request {
             Ask::Double(number) => Ok(number * 2),
+            Ask::Length(text) => Ok(text.len() as u64),
             Ask::Fail => Err(JobError::Request("that cannot be".to_owned())),
             Ask::Panic => panic!("a fault"),
             Ask::UntilStopped => {
@@ -70,6 +72,7 @@ fn serving() -> Serving {
     let mode = OpenMode { create: true, lock_wait: Duration::ZERO, instance: None };
     let wired = wire::open(&settings, &mode).unwrap();
     let limits = Limits::of(&settings.http, Duration::from_secs(1));
+    let limits = Limits { max_body_bytes: super::JOB_BYTES, ..limits };
     let context = JobContext { ports: wired.ports.clone(), settings: Arc::new(settings) };
     let router = router_of(context, CancellationToken::new(), super::jobs::JobRoutes::add::<Probe>);
     let listener = super::bind(&data_dir).unwrap();
@@ -101,6 +104,20 @@ async fn results_and_errors_come_back_as_they_were() {
     assert_eq!((error.kind(), error.chain()), (Kind::Usage, vec!["that cannot be".to_owned()]));
     let error = ask(&serving.owner, Ask::Panic).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Bug);
+}
+
+#[tokio::test]
+async fn a_request_is_bounded_by_the_limit_of_jobs_alone() {
+    let serving = serving();
+    // `{"Length":""}` stands around the text.
+    let most = super::JOB_BYTES - 13;
+    for length in [3 << 20, most] {
+        let answer = ask(&serving.owner, Ask::Length("x".repeat(length))).await.unwrap();
+        assert_eq!(answer, length as u64);
+    }
+    let error = ask(&serving.owner, Ask::Length("x".repeat(most + 1))).await.unwrap_err();
+    assert!(error.chain()[0].contains("a server takes 67108864 (64 MiB)"), "{error:?}");
+    assert!(!error.hints()[0].contains("version"), "{error:?}");
 }
 
 #[tokio::test]

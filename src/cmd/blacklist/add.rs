@@ -22,7 +22,7 @@ pub(super) struct Add {
     /// Until when it holds
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     until: Option<Timestamp>,
-    /// Why, for whoever reads it later
+    /// Why, for whoever reads it later; 1024 bytes at most
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Change nothing, say what would change
@@ -54,9 +54,9 @@ impl Add {
             if !dry_run {
                 let undo = match replaced {
                     Some(old) => super::undo_of(old),
-                    None => format!("evp blacklist rm {}", rule.target),
+                    None => format!("blacklist rm {}", rule.target),
                 };
-                ui.note(format!("undo: {undo}"));
+                ui.note(format!("undo: {}", context.line(&undo)));
             }
             Ok(())
         })?;

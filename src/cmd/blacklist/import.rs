@@ -3,19 +3,21 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Deserializer};
+
 use super::export::COLUMNS;
 use crate::cmd::ask::ask;
 use crate::cmd::context::Context;
 use crate::cmd::error::{CmdError, CmdResult, Finish, Kind};
 use crate::jobs::blacklist::{Blacklist, BlacklistRequest, BlacklistResponse};
-use crate::model::{Rule, RuleSource, Timestamp};
+use crate::model::{Rule, RuleSource, RuleTarget, Timestamp};
 use crate::ports::{Clock, SystemClock};
 
 /// Take over rules from a file; where one line is wrong, none is
 ///
 /// Reads what `evp blacklist export` writes: CSV with a header line, or one JSON object a line, or a
-/// JSON array. A file of bare addresses and networks, one a line, is read too. Rules of targets that
-/// the file does not name stay.
+/// JSON array. Only the target must be there; a reason has 1024 bytes at most. A file of bare addresses
+/// and networks, one a line, is read too. Rules of targets that the file does not name stay.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   evp blacklist import blacklist.csv --dry-run
@@ -60,19 +62,51 @@ impl Import {
     }
 }
 
+/// A rule as JSON says it: as in the other forms, only the target must be there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleIn {
+    target: RuleTarget,
+    #[serde(default, deserialize_with = "reason")]
+    reason: Option<String>,
+    source: Option<RuleSource>,
+    created_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+/// Read here already, where the line is known that has one too long.
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let reason = Option::<String>::deserialize(deserializer)?;
+    let checked = Rule::check_reason(reason.as_deref().unwrap_or_default());
+    checked.map(|()| reason).map_err(serde::de::Error::custom)
+}
+
+impl RuleIn {
+    fn rule(self, now: Timestamp) -> Rule {
+        Rule {
+            target: self.target,
+            reason: self.reason,
+            source: self.source.unwrap_or(RuleSource::Operator),
+            created_at: self.created_at.unwrap_or(now),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
 /// The rules of a file in any of its forms; or which line is wrong, and why.
 fn parse(text: &str, now: Timestamp) -> Result<Vec<Rule>, String> {
-    match text.trim_start().as_bytes().first() {
-        Some(b'[') => serde_json::from_str(text).map_err(|error| error.to_string()),
+    let rules: Vec<RuleIn> = match text.trim_start().as_bytes().first() {
+        Some(b'[') => serde_json::from_str(text).map_err(|error| error.to_string())?,
         Some(b'{') => {
             let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
             let rule = |(at, line)| {
                 serde_json::from_str(line).map_err(|error| format!("line {}: {error}", at + 1))
             };
-            lines.map(rule).collect()
+            lines.map(rule).collect::<Result<_, _>>()?
         }
-        _ => table(text, now),
-    }
+        _ => return table(text, now),
+    };
+    Ok(rules.into_iter().map(|rule| rule.rule(now)).collect())
 }
 
 fn table(text: &str, now: Timestamp) -> Result<Vec<Rule>, String> {
@@ -97,13 +131,15 @@ fn table(text: &str, now: Timestamp) -> Result<Vec<Rule>, String> {
             cell(name).map(read).transpose()
         };
         let read = || {
+            let reason = cell("reason");
+            Rule::check_reason(reason.unwrap_or_default()).map_err(|error| error.to_string())?;
             Ok::<Rule, String>(Rule {
                 target: cell("target")
                     .unwrap_or_default()
                     .trim()
                     .parse()
                     .map_err(|error: crate::model::RuleTargetError| error.to_string())?,
-                reason: cell("reason").map(str::to_owned),
+                reason: reason.map(str::to_owned),
                 source: match cell("source") {
                     None | Some("operator") => RuleSource::Operator,
                     Some("automatic") => RuleSource::Automatic,
@@ -188,6 +224,33 @@ mod tests {
         assert!(read("203.0.113.7\nnobody\n").unwrap_err().starts_with("line 2: "));
         assert!(read("target,why\n203.0.113.7,x\n").unwrap_err().contains("\"why\""));
         assert!(read("target,reason\n1.2.3.4,\"open\n").unwrap_err().starts_with("line 2: "));
-        assert!(read("{\"target\":\"1.2.3.4\"}\n").unwrap_err().starts_with("line 1: "));
+        assert!(read("{\"source\":\"operator\"}\n").unwrap_err().starts_with("line 1: "));
+        let unknown = read("{\"target\":\"1.2.3.4\"}\n{\"target\":\"1.2.3.5\",\"why\":\"x\"}\n");
+        let unknown = unknown.unwrap_err();
+        assert!(unknown.starts_with("line 2: ") && unknown.contains("`why`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_rule_as_json_needs_its_target_alone() {
+        let line = "{\"target\":\"1.2.3.4\"}";
+        let rules = read(&format!("{line}\n{{\"target\":\"1.2.3.5\",\"reason\":null}}\n")).unwrap();
+        assert_eq!(rules[0], read("1.2.3.4").unwrap()[0]);
+        assert_eq!(rules[1].reason, None);
+        assert_eq!(read(&format!("[{line}]")).unwrap(), rules[..1]);
+    }
+
+    #[test]
+    fn a_reason_that_is_too_long_is_refused_with_its_line() {
+        let (most, long) = ("x".repeat(1024), "x".repeat(1025));
+        let json = |reason: &str| format!("{{\"target\":\"1.2.3.4\",\"reason\":\"{reason}\"}}");
+        for text in [
+            format!("target,reason\n1.2.3.5,{long}\n"),
+            format!("{}\n{}\n", json(&most), json(&long)),
+            format!("[{},\n{}]\n", json(&most), json(&long)),
+        ] {
+            let said = read(&text).unwrap_err();
+            assert!(said.contains("line 2") && said.contains("1024 are taken"), "{said}");
+            assert!(read(&text.replace(&long, &most)).is_ok());
+        }
     }
 }

@@ -67,10 +67,10 @@ fn cells(rule: &Rule) -> Vec<String> {
     ]
 }
 
-/// The command that makes a rule again.
+/// The command that makes a rule again, without the program and its global options.
 fn undo_of(rule: &Rule) -> String {
     use std::fmt::Write as _;
-    let mut line = format!("evp blacklist add {}", rule.target);
+    let mut line = format!("blacklist add {}", rule.target);
     if let Some(end) = rule.expires_at {
         // Writing to a String cannot fail.
         let _ok = write!(line, " --until {end}");

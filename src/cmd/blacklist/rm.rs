@@ -32,7 +32,7 @@ impl Rm {
                     let verb = if *dry_run { "would remove" } else { "removed" };
                     ui.line(&format!("{verb} {}", rule.target))?;
                     if !dry_run {
-                        ui.note(format!("undo: {}", super::undo_of(rule)));
+                        ui.note(format!("undo: {}", context.line(&super::undo_of(rule))));
                     }
                 }
                 None => ui.note(format!("there is no rule {}", self.target)),

@@ -7,7 +7,7 @@ use crate::cmd::context::Context;
 use crate::cmd::error::{CmdError, CmdResult, Finish};
 use crate::settings::loader::{Loaded, Schema};
 
-use super::{HIDDEN, plain};
+use super::plain;
 
 /// Explain one setting: what it is for, its default, its variables, and each place that sets it
 #[derive(Debug, clap::Args)]
@@ -47,16 +47,15 @@ impl Explain {
             return Err(CmdError::usage(schema.unknown(&self.key)));
         };
         let loaded = context.loaded()?;
-        let secret = schema.is_secret(&self.key);
         let value = Schema::flat(&loaded.settings).remove(&self.key).unwrap_or_default();
         let explanation = Explanation {
             about: Schema::words(&self.key).unwrap_or_default().to_owned(),
-            value: if secret { Value::from(HIDDEN) } else { value },
+            value: schema.shown(&self.key, &value),
             default,
             one_of: schema.choices(&self.key).iter().map(ToString::to_string).collect(),
             variable: Schema::variable(&self.key),
             seed_variables: Schema::seed_variables(&self.key).map(str::to_owned).collect(),
-            set_by: places(loaded, &self.key, secret),
+            set_by: places(loaded, &self.key, &schema),
             key: self.key,
         };
         context.ui.show(&explanation, |ui| ui.bytes(text(&explanation).as_bytes()))?;
@@ -64,14 +63,13 @@ impl Explain {
     }
 }
 
-fn places(loaded: &Loaded, key: &str, secret: bool) -> Vec<Place> {
+fn places(loaded: &Loaded, key: &str, schema: &Schema) -> Vec<Place> {
     let mut places = Vec::new();
     for layer in &loaded.layers {
         for entry in layer.entries.iter().filter(|entry| entry.key == key) {
-            let value = match entry.value.clone().try_deserialize::<Value>() {
-                Ok(value) if !secret => plain(&value),
-                _ => HIDDEN.to_owned(),
-            };
+            // What cannot be read was refused before.
+            let value = entry.value.clone().try_deserialize::<Value>().unwrap_or_default();
+            let value = plain(&schema.shown(key, &value));
             let (layer, origin) = (layer.name.clone(), entry.origin.clone());
             places.push(Place { layer, origin, value, holds: false });
         }

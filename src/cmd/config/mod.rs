@@ -43,6 +43,3 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
-
-/// What is shown in place of a secret, whatever its length.
-const HIDDEN: &str = "***";

@@ -7,7 +7,7 @@ use crate::cmd::context::Context;
 use crate::cmd::error::{CmdResult, Finish};
 use crate::settings::loader::{Loaded, Schema};
 
-use super::{HIDDEN, plain};
+use super::plain;
 
 /// Print the settings that hold
 ///
@@ -58,7 +58,7 @@ impl Show {
 fn rows(loaded: &Loaded) -> Vec<Row> {
     let schema = Schema::of_settings();
     let row = |(key, value): (String, Value)| {
-        let value = if schema.is_secret(&key) { Value::from(HIDDEN) } else { value };
+        let value = schema.shown(&key, &value);
         let origin = loaded.origin(&key).unwrap_or("default").to_owned();
         Row { key, value, origin }
     };

@@ -8,7 +8,7 @@ use super::StageArg;
 use crate::cmd::context::Context;
 use crate::cmd::error::{CmdError, CmdResult, Finish, Kind};
 use crate::cmd::session::Session;
-use crate::cmd::ui::Ui;
+use crate::cmd::ui::{Output, Ui, csv};
 use crate::jobs::dead_letters::{
     DeadLetters, DeadLettersRequest, DeadLettersResponse, Letter, LetterFilter,
 };
@@ -19,7 +19,8 @@ const AT_ONCE: u64 = 50;
 /// Write dead letters out whole, one JSON line each, with the bytes of their values
 ///
 /// A line has what `evp dlq show -o json` prints: `value` where the bytes are text, else
-/// `value_base64`. Nothing is changed.
+/// `value_base64`. With -o json they are one array, with -o csv rows under a header line. Nothing is
+/// changed.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   evp dlq export > dead-letters.ndjson
@@ -40,10 +41,11 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, context: &Context) -> CmdResult {
         let mut sink = Sink::open(self.output_file.as_deref(), &context.ui)?;
+        let mut form = Form { output: context.ui.output(), count: 0 };
         let count = context.block_on(async |cancel| {
             let session = Session::open(context).await?;
             let progress = context.ui.progress("dead letters");
-            let (mut after, mut count) = (None, 0_u64);
+            let mut after = None;
             loop {
                 let filter = LetterFilter {
                     ids: Vec::new(),
@@ -53,8 +55,7 @@ impl Export {
                 let request = DeadLettersRequest::List { filter, after, limit: AT_ONCE };
                 let answer = session.run::<DeadLetters>(request, &progress, cancel.clone()).await?;
                 let DeadLettersResponse::Letters { letters, truncated } = answer else { break };
-                sink.write(&letters)?;
-                count += letters.len() as u64;
+                sink.write(&form.bytes(&letters)?)?;
                 after = letters.last().map(|letter| letter.origin);
                 if !truncated || after.is_none() {
                     break;
@@ -64,7 +65,8 @@ impl Export {
                 }
             }
             session.close().await?;
-            Ok(count)
+            sink.write(&form.end())?;
+            Ok(form.count)
         })?;
         sink.finish()?;
         context.ui.note(format!("{count} dead letters"));
@@ -72,7 +74,86 @@ impl Export {
     }
 }
 
-/// Where the lines go.
+/// Letters in the form that is asked for, as they come, whatever their number.
+struct Form {
+    output: Output,
+    count: u64,
+}
+
+const HEADERS: [&str; 15] = [
+    "origin",
+    "event_id",
+    "stage",
+    "error_type",
+    "reason",
+    "attempts",
+    "redrives",
+    "first_failed_at",
+    "last_failed_at",
+    "received_at",
+    "topic",
+    "client_ip",
+    "resolved_at",
+    "value",
+    "value_base64",
+];
+
+impl Form {
+    fn bytes(&mut self, letters: &[Letter]) -> Result<Vec<u8>, CmdError> {
+        let mut bytes = Vec::new();
+        for letter in letters {
+            self.count += 1;
+            if self.output == Output::Csv {
+                let headers = if self.count == 1 { &HEADERS[..] } else { &[] };
+                bytes.extend_from_slice(csv(headers, [cells(letter)]).as_bytes());
+                continue;
+            }
+            if self.output == Output::Json {
+                bytes.extend_from_slice(if self.count == 1 { b"[\n" } else { b",\n" });
+            }
+            serde_json::to_writer(&mut bytes, letter).map_err(|error| {
+                CmdError::caused(Kind::Bug, "a dead letter cannot be written as JSON", error)
+            })?;
+            if self.output != Output::Json {
+                bytes.push(b'\n');
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// What stands behind the last one.
+    fn end(&self) -> Vec<u8> {
+        match self.output {
+            Output::Json if self.count == 0 => b"[]\n".to_vec(),
+            Output::Json => b"\n]\n".to_vec(),
+            Output::Csv if self.count == 0 => csv(&HEADERS, []).into_bytes(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn cells(letter: &Letter) -> Vec<String> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    vec![
+        letter.origin.to_string(),
+        letter.event_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        letter.stage.as_str().to_owned(),
+        letter.error_type.clone(),
+        letter.reason.clone(),
+        letter.attempts.to_string(),
+        letter.redrives.to_string(),
+        letter.first_failed_at.to_string(),
+        letter.last_failed_at.to_string(),
+        letter.received_at.to_string(),
+        letter.topic.to_string(),
+        text(&letter.client_ip),
+        letter.resolved_at.map(|at| at.to_string()).unwrap_or_default(),
+        text(&letter.value),
+        text(&letter.value_base64),
+    ]
+}
+
+/// Where they go.
 enum Sink<'u> {
     Stdout(&'u Ui),
     File { into: BufWriter<File>, part: PathBuf, path: PathBuf },
@@ -92,18 +173,11 @@ impl<'u> Sink<'u> {
         Ok(Self::File { into: BufWriter::new(file), part, path: path.to_owned() })
     }
 
-    fn write(&mut self, letters: &[Letter]) -> Result<(), CmdError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CmdError> {
         match self {
-            Self::Stdout(ui) => ui.ndjson(letters),
+            Self::Stdout(ui) => ui.bytes(bytes),
             Self::File { into, part, .. } => {
-                let mut write = || -> std::io::Result<()> {
-                    for letter in letters {
-                        serde_json::to_writer(&mut *into, letter)?;
-                        into.write_all(b"\n")?;
-                    }
-                    Ok(())
-                };
-                write().map_err(|error| cannot_write(part, error))
+                into.write_all(bytes).map_err(|error| cannot_write(part, error))
             }
         }
     }

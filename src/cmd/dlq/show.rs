@@ -28,7 +28,11 @@ impl Show {
             return Ok(Finish::Done);
         };
         if letters.is_empty() {
-            context.ui.note(format!("{}: no dead letter", self.id));
+            let body = serde_json::json!({ "error": "no dead letter", "id": self.id });
+            context.ui.show(&body, |ui| {
+                ui.note(format!("{}: no dead letter", self.id));
+                Ok(())
+            })?;
             return Ok(Finish::Negative);
         }
         for letter in &letters {

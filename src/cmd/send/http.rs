@@ -25,10 +25,38 @@ const PATH: &str = "/events/ndjson";
 /// Tries of one request while the collector says that it has no room.
 const TRIES: u32 = 10;
 
-/// A collector's address and the open connection to it.
-pub(super) struct Collector {
+/// Where a collector is, of the URL that was typed: what is secret in it goes nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
     host: String,
     port: u16,
+    /// Its own path, which is taken in place of the route's.
+    path: Option<String>,
+}
+
+impl Place {
+    pub(super) fn of(url: &str) -> Result<Self, CmdError> {
+        let refuse = || CmdError::usage(format!("{url:?} is no URL like http://localhost:8080"));
+        let uri: Uri = url.parse().map_err(|_| refuse())?;
+        if uri.scheme_str() != Some("http") {
+            return Err(refuse());
+        }
+        let host = uri.host().ok_or_else(refuse)?.to_owned();
+        let path = uri.path_and_query().map(|path| path.as_str().to_owned());
+        let path = path.filter(|path| path != "/");
+        Ok(Self { host, port: uri.port_u16().unwrap_or(80), path })
+    }
+
+    /// As a ledger names it: whoever may read that need not know a password.
+    pub(super) fn target(&self) -> String {
+        let Self { host, port, path } = self;
+        format!("http://{host}:{port}{}", path.as_deref().unwrap_or_default())
+    }
+}
+
+/// A collector's address and the open connection to it.
+pub(super) struct Collector {
+    at: Place,
     sender: Option<SendRequest<Full<Bytes>>>,
     run: String,
     sent: u64,
@@ -67,15 +95,9 @@ struct Item {
 }
 
 impl Collector {
-    pub(super) fn open(url: &str, ledger: Option<Ledger>) -> Result<Self, CmdError> {
-        let refuse = || CmdError::usage(format!("{url:?} is no URL like http://localhost:8080"));
-        let uri: Uri = url.parse().map_err(|_| refuse())?;
-        if uri.scheme_str() != Some("http") {
-            return Err(refuse());
-        }
-        let host = uri.host().ok_or_else(refuse)?.to_owned();
+    pub(super) fn new(at: Place, ledger: Option<Ledger>) -> Self {
         let run = uuid::Uuid::now_v7().simple().to_string();
-        Ok(Self { host, port: uri.port_u16().unwrap_or(80), sender: None, run, sent: 0, ledger })
+        Self { at, sender: None, run, sent: 0, ledger }
     }
 
     /// Sends a batch. Each line keeps its address: a request has one, so the lines of a batch are
@@ -173,8 +195,8 @@ impl Collector {
         if let Some(sender) = self.sender.take().filter(|sender| !sender.is_closed()) {
             return Ok(sender);
         }
-        let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let socket = TcpStream::connect((host, self.port)).await;
+        let host = self.at.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let socket = TcpStream::connect((host, self.at.port)).await;
         let socket = socket.map_err(|error| self.unreachable(error))?;
         let (sender, connection) =
             handshake(TokioIo::new(socket)).await.map_err(|error| self.unreachable(error))?;
@@ -184,7 +206,7 @@ impl Collector {
     }
 
     fn unreachable(&self, error: impl std::error::Error + Send + Sync + 'static) -> CmdError {
-        let what = format!("cannot reach the collector at {}:{}", self.host, self.port);
+        let what = format!("cannot reach the collector at {}:{}", self.at.host, self.at.port);
         CmdError::caused(Kind::Unavailable, what, error)
     }
 
@@ -196,8 +218,8 @@ impl Collector {
         let mut sender = self.connect().await?;
         let mut request = Request::builder()
             .method(Method::POST)
-            .uri(PATH)
-            .header("host", format!("{}:{}", self.host, self.port))
+            .uri(self.at.path.as_deref().unwrap_or(PATH))
+            .header("host", format!("{}:{}", self.at.host, self.at.port))
             .header("content-type", "application/x-ndjson")
             .header("idempotency-key", &post.key);
         if let Some(address) = address {
@@ -251,4 +273,18 @@ fn refused(status: StatusCode, answer: &Answer) -> CmdError {
     let kind = if may_pass(status) { Kind::Unavailable } else { Kind::Failed };
     let reason = answer.error.as_deref().unwrap_or("no reason given");
     CmdError::new(kind, format!("the collector answered {status}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_url_may_have_a_path_and_what_is_secret_in_it_is_left_out() {
+        let target = |url| Place::of(url).unwrap().target();
+        assert_eq!(target("http://user:secretpw@h"), "http://h:80");
+        assert_eq!(target("http://user:secretpw@[::1]:8080/x/y?z"), "http://[::1]:8080/x/y?z");
+        assert_eq!(Place::of("http://h/").unwrap().path, None);
+        assert!(Place::of("https://h").is_err() && Place::of("h:8080").is_err());
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Input {
     batch: usize,
     line: u64,
     buffer: Vec<u8>,
+    /// Why nothing more can be read, while what was read before is sent.
+    broken: Option<CmdError>,
 }
 
 impl Input {
@@ -41,30 +43,33 @@ impl Input {
             })?;
             Box::new(BufReader::with_capacity(256 << 10, file))
         };
-        Ok(Self { reader, name, ip_field, batch, line: 0, buffer: Vec::new() })
+        Ok(Self { reader, name, ip_field, batch, line: 0, buffer: Vec::new(), broken: None })
     }
 
-    /// The next events; `None` at the end. Lines that are none are counted as rejected.
+    /// The next events; `None` at the end. Lines that are none are counted as rejected. Where the
+    /// input breaks off, what was read of it comes first.
     pub(super) fn next(
         &mut self,
         total: &mut SendResponse,
     ) -> Result<Option<Vec<SendLine>>, CmdError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
         let (mut lines, mut bytes) = (Vec::new(), 0);
         while lines.len() < self.batch && bytes < MAX_BATCH_BYTES {
-            self.buffer.clear();
-            let read = (&mut self.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer);
-            let read = read.map_err(|error| {
-                CmdError::caused(Kind::Failed, format!("cannot read {}", self.name), error)
-            })?;
-            if read == 0 {
-                return Ok((!lines.is_empty()).then_some(lines));
-            }
-            self.line += 1;
-            if read as u64 == MAX_LINE_BYTES {
-                let said = format!("line {} of {} is over 16 MiB", self.line, self.name);
-                return Err(CmdError::failed(said));
-            }
-            match self.read_line() {
+            let line = match self.fill() {
+                Ok(Some(fits)) => {
+                    self.line += 1;
+                    if fits { self.read_line() } else { Err("over 16 MiB".to_owned()) }
+                }
+                Ok(None) => return Ok((!lines.is_empty()).then_some(lines)),
+                Err(error) => {
+                    let what = format!("cannot read {}", self.name);
+                    self.broken = Some(CmdError::caused(Kind::Failed, what, error));
+                    break;
+                }
+            };
+            match line {
                 Ok(Some(line)) => {
                     bytes += line.event.len();
                     lines.push(line);
@@ -73,7 +78,26 @@ impl Input {
                 Err(reason) => total.reject(self.line, reason),
             }
         }
-        Ok(Some(lines))
+        match self.broken.take_if(|_| lines.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(Some(lines)),
+        }
+    }
+
+    /// Reads a line into the buffer; `None` at the end, else whether it fits. One that does not is
+    /// read on to its end and nothing of it is kept.
+    fn fill(&mut self) -> io::Result<Option<bool>> {
+        self.buffer.clear();
+        let read = (&mut self.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let fits = (read as u64) < MAX_LINE_BYTES || self.buffer.ends_with(b"\n");
+        if !fits {
+            self.buffer = Vec::new();
+            self.reader.skip_until(b'\n')?;
+        }
+        Ok(Some(fits))
     }
 
     /// The line in the buffer; nothing for an empty one.
@@ -96,5 +120,57 @@ impl Input {
         let event = event.get().to_owned();
         let client_ip = Some(client_ip);
         Ok(Some(SendLine { line: self.line, event, client_ip, event_id: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(reader: impl BufRead + 'static, batch: usize) -> Input {
+        let (reader, name) = (Box::new(reader), "events".to_owned());
+        Input { reader, name, ip_field: None, batch, line: 0, buffer: Vec::new(), broken: None }
+    }
+
+    /// The numbers of the lines of each batch, and how it ended.
+    fn all(mut input: Input, total: &mut SendResponse) -> (Vec<Vec<u64>>, Result<(), CmdError>) {
+        let mut batches = Vec::new();
+        loop {
+            match input.next(total) {
+                Ok(Some(lines)) => batches.push(lines.iter().map(|line| line.line).collect()),
+                Ok(None) => return (batches, Ok(())),
+                Err(error) => return (batches, Err(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_rejected_by_name_and_those_behind_it_are_read() {
+        let long = || io::repeat(b'x').take(MAX_LINE_BYTES + 7);
+        let text = BufReader::new((&b"{}\n{}\n{}\n"[..]).chain(long()).chain(&b"\n{}\n"[..]));
+        let mut total = SendResponse::default();
+        let (batches, ended) = all(input(text, 2), &mut total);
+        ended.unwrap();
+        assert_eq!(batches, [vec![1, 2], vec![3, 5]]);
+        assert_eq!((total.rejected, total.first_rejected[0].line), (1, 4));
+        assert_eq!(total.first_rejected[0].reason, "over 16 MiB");
+        // Also the last one, which ends without a line feed.
+        let (batches, ended) = all(input(BufReader::new(long()), 2), &mut total);
+        assert!(batches.concat().is_empty() && ended.is_ok());
+        assert_eq!(total.rejected, 2);
+    }
+
+    #[test]
+    fn what_was_read_before_the_input_broke_off_comes_first() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let text = BufReader::new((&b"{}\n{}\n{}\n"[..]).chain(Broken));
+        let (batches, ended) = all(input(text, 2), &mut SendResponse::default());
+        assert_eq!(batches, [vec![1, 2], vec![3]]);
+        assert_eq!(ended.unwrap_err().chain(), ["cannot read events", "gone"]);
     }
 }

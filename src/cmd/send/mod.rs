@@ -18,7 +18,7 @@ use super::context::Context;
 use super::error::{CmdError, CmdResult, Finish, Kind};
 use super::session::Session;
 use super::ui::{Progress, Ui};
-use http::Collector;
+use http::{Collector, Place};
 use input::Input;
 use ledger::{Ledger, Naming};
 
@@ -41,7 +41,8 @@ use ledger::{Ledger, Naming};
 pub(super) struct Send {
     /// A file of one event a line; - is stdin
     file: PathBuf,
-    /// Send to this collector instead of the data directory
+    /// Send to this collector instead of the data directory; a path in it is taken in place of the
+    /// route's, /events/ndjson
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The lines are objects; this member is the client's address, and `event` the event
@@ -95,7 +96,9 @@ impl Send {
             let progress = context.ui.progress("send");
             match &self.url {
                 Some(url) => {
-                    let mut collector = Collector::open(url, self.ledger(url)?)?;
+                    let at = Place::of(url)?;
+                    let ledger = self.ledger(&at.target())?;
+                    let mut collector = Collector::new(at, ledger);
                     let total = self.to_collector(&mut collector, &progress, &cancel).await;
                     finished(collector.ledger, total)
                 }
@@ -121,17 +124,21 @@ impl Send {
         let target = context.settings()?.data_dir.display().to_string();
         let mut ledger = self.ledger(&target)?;
         let mut total = SendResponse::default();
-        let mut failed = None;
-        while let Some(lines) = input.next(&mut total)? {
+        let failed = loop {
+            let lines = match input.next(&mut total) {
+                Ok(Some(lines)) => lines,
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            };
             match self.send_some(&session, lines, ledger.as_mut(), cancel).await {
                 Ok(answer) => total.add(answer),
-                Err(error) => failed = Some(error),
+                Err(error) => break Some(error),
             }
             report(progress, &total);
-            if failed.is_some() || cancel.is_cancelled() {
-                break;
+            if cancel.is_cancelled() {
+                break None;
             }
-        }
+        };
         let drained = if failed.is_none() && !self.no_drain && !cancel.is_cancelled() {
             session.drain(cancel.clone()).await
         } else {
@@ -184,16 +191,21 @@ impl Send {
     ) -> Result<SendResponse, CmdError> {
         let mut input = self.input()?;
         let mut total = SendResponse::default();
-        while let Some(lines) = input.next(&mut total)? {
+        let failed = loop {
+            let lines = match input.next(&mut total) {
+                Ok(Some(lines)) => lines,
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            };
             if let Err(error) = collector.send(lines, &mut total, cancel).await {
-                return ended(total, Some(error), cancel);
+                break Some(error);
             }
             report(progress, &total);
             if cancel.is_cancelled() {
-                break;
+                break None;
             }
-        }
-        ended(total, None, cancel)
+        };
+        ended(total, failed, cancel)
     }
 }
 

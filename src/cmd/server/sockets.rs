@@ -17,10 +17,6 @@ use crate::runtime::shutdown::CancellationToken;
 use crate::runtime::tasks;
 use crate::settings::Settings;
 
-/// Bytes of a job's request: an operator's list or a batch of events, not bounded by what clients
-/// may send.
-const JOB_BYTES: usize = 64 << 20;
-
 /// Bound and not served yet.
 #[derive(Debug)]
 pub(super) struct AdminSockets {
@@ -76,7 +72,7 @@ impl AdminSockets {
         let limits = Limits::of(&settings.http, settings.shutdown.grace.0);
         let routes = admin::vitals_router(vitals);
         let with_jobs = routes.clone().merge(admin::job_router(jobs, shutdown.clone()));
-        let wide = Limits { max_body_bytes: JOB_BYTES, ..limits };
+        let wide = Limits { max_body_bytes: admin::JOB_BYTES, ..limits };
         let stop = CancellationToken::new();
         let serve = |name, listener, router, limits| {
             let handler = RouterHandler::new(router, &limits);

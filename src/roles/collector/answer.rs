@@ -83,8 +83,7 @@ pub(super) fn campaign_batch(
         .collect();
     if count == 0 {
         let error = "no event of the batch is valid";
-        let body =
-            json!({ "error": error, "code": "invalid_events", "count": 0, "results": results });
+        let body = json!({ "error": error, "code": NONE_VALID, "count": 0, "results": results });
         return Err(all_refused(gathered.refused.len(), error).with_body(body));
     }
     let mut body = json!({ "count": count, "status": "queued" });
@@ -112,6 +111,7 @@ pub(super) fn v1_bulk(gathered: Gathered) -> Result<Accepted, Problem> {
             json!({
                 "index": index,
                 "error": refused.item(),
+                "code": item_code(refused),
                 "errors": field_values(refused.fields(), &format!("/events/{index}")),
             })
         });
@@ -120,6 +120,7 @@ pub(super) fn v1_bulk(gathered: Gathered) -> Result<Accepted, Problem> {
     if accepted == 0 {
         let error = "no event of the batch is valid";
         body["error"] = json!(error);
+        body["code"] = json!(NONE_VALID);
         return Err(all_refused(refused, error).with_body(body));
     }
     if let Some(named) = &gathered.named {
@@ -133,8 +134,11 @@ fn named_results(named: &[(usize, String)]) -> Value {
     named.iter().map(|(index, id)| json!({ "index": index, "event_id": id })).collect()
 }
 
+/// The code of a batch of which no event is right.
+const NONE_VALID: &str = "invalid_events";
+
 fn all_refused(events: usize, error: &'static str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, Reason::Fields, "invalid_events", error)
+    Problem::new(StatusCode::BAD_REQUEST, Reason::Fields, NONE_VALID, error)
         .for_events(events as u64)
 }
 

@@ -91,6 +91,9 @@ pub(super) enum Step {
     End,
 }
 
+/// Where a group stands in partitions, and where they end.
+type Standing = Vec<(Option<Offset>, Offset)>;
+
 /// One role's membership.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -118,7 +121,7 @@ pub(super) struct Feed {
     /// The group's positions at the last look of a member without a share.
     seen: Vec<Option<Offset>>,
     /// Positions and ends at which it joined again, because it seemed stuck, and when.
-    joined_in_vain: Option<(Vec<(Option<Offset>, Offset)>, Instant)>,
+    joined_in_vain: Option<(Standing, Instant)>,
 }
 
 impl Feed {

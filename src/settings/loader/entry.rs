@@ -119,9 +119,9 @@ fn read(layers: &[Layer]) -> Result<Settings, ConfigError> {
     builder.build()?.try_deserialize()
 }
 
-/// Why a key's value cannot be read; of a secret nothing of the value is repeated.
+/// Why a key's value cannot be read; of what may hold a secret nothing of the value is repeated.
 pub(super) fn why(schema: &Schema, key: &str, error: &ConfigError) -> String {
-    if schema.is_secret(key) {
+    if schema.may_hold_secret(key) {
         return "cannot be read as what it should be (its value is not shown)".to_owned();
     }
     match schema.choices(key) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::settings::Settings;
+use crate::settings::masked::{self, HIDDEN};
 use crate::settings::seed_variables::SEED_VARIABLES;
 
 /// The settings file with every key in comments: one line of words above each key.
@@ -21,6 +22,12 @@ const SECRETS: &[&str] = &[
     "s3.secret_key",
     "s3.session_token",
 ];
+
+/// Settings of librdkafka, of which some are secrets.
+const PROPERTIES: &str = "kafka.properties";
+
+/// Addresses, in which a password may stand although it does not belong there.
+const ADDRESSES: &[&str] = &["redis.addr", "s3.endpoint"];
 
 /// The words that a key may take.
 const CHOICES: &[(&str, &[&str])] = &[
@@ -91,6 +98,24 @@ impl Schema {
     #[must_use]
     pub fn is_secret(&self, key: &str) -> bool {
         self.secrets.iter().any(|secret| secret == key)
+    }
+
+    /// Whether a message must not repeat the key's value: it is a secret, or may have one within it.
+    #[must_use]
+    pub fn may_hold_secret(&self, key: &str) -> bool {
+        self.is_secret(key) || key == PROPERTIES || ADDRESSES.contains(&key)
+    }
+
+    /// What may be shown of a key's value.
+    #[must_use]
+    pub fn shown(&self, key: &str, value: &Value) -> Value {
+        match value {
+            _ if self.is_secret(key) => Value::from(HIDDEN),
+            Value::String(text) if key == PROPERTIES => Value::from(masked::property(text)),
+            Value::String(text) if ADDRESSES.contains(&key) => Value::from(masked::address(text)),
+            Value::Array(items) => items.iter().map(|item| self.shown(key, item)).collect(),
+            other => other.clone(),
+        }
     }
 
     /// Every key whose value is never shown.

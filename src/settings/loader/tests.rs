@@ -138,6 +138,106 @@ fn values_that_do_not_go_together_are_refused_where_they_stand() {
 }
 
 #[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    let home = Home::with(&[("config/mine.toml", "[redis]\naddr = \"redis://u:hunter2@h:1\"\n")]);
+    let place = home.0.path().join("config/mine.toml").display().to_string();
+    for (variable, value, origin, meant) in [
+        ("REDIS_ADDR", "redis://:hunter2@h:1/0", "variable REDIS_ADDR", "redis.password"),
+        ("REDIS_ADDR", "hunter2@h:1", "variable REDIS_ADDR", "redis.password"),
+        ("EVP_PROFILE", "mine", "~/config/mine.toml:2:8", "redis.password"),
+        ("MINIO_ENDPOINT", "http://a:hunter2@h:1", "variable MINIO_ENDPOINT", "s3.secret_key"),
+        ("MINIO_ENDPOINT", "hunter2@h:1", "variable MINIO_ENDPOINT", "s3.secret_key"),
+    ] {
+        let faults = home.faults(&[(variable, value)], &[]);
+        let [fault] = faults.as_slice() else { panic!("{value} of {place}: {faults:?}") };
+        assert!(fault.starts_with(&format!("{origin}: ")) && fault.contains(meant), "{fault}");
+        assert!(!fault.contains("hunter2"), "{fault}");
+    }
+    home.load(&[("REDIS_ADDR", "rediss://user@h:7000/3"), ("MINIO_ENDPOINT", "h:9000")], &[])
+        .unwrap();
+}
+
+#[test]
+fn a_property_that_is_none_is_refused_and_not_repeated() {
+    let home = Home::with(&[]);
+    let faults = home.faults(&[("EVP__KAFKA__PROPERTIES", "sasl.password=a,hunter2")], &[]);
+    let said =
+        "variable EVP__KAFKA__PROPERTIES: kafka.properties: number 2 of the list is not name=value";
+    assert_eq!(faults, [said]);
+    let text = "[kafka]\nproperties = \"sasl.password=hunter2\"\n";
+    let faults = Home::with(&[("config/default.toml", text)]).faults(&[], &[]);
+    assert!(faults[0].contains("kafka.properties: cannot be read"), "{faults:?}");
+    assert!(!faults[0].contains("hunter2"), "{faults:?}");
+}
+
+#[test]
+fn a_url_of_postgres_that_cannot_be_read_is_refused_where_it_is_used() {
+    let home = Home::with(&[]);
+    for wrong in ["postgres://u:hunter2@h:bad/db", "postgres://u:hunt/er2@[::1]:x", "mysql://h/db"]
+    {
+        let variables = [("DB_URL", wrong)];
+        let faults = home.faults(&variables, &["backend.store=postgres"]);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with("variable DB_URL: postgres.url: "), "{faults:?}");
+        assert!(!faults[0].contains("er2"), "{faults:?}");
+        home.load(&variables, &[]).unwrap();
+    }
+    for right in [
+        "postgres://u:hunter2@h:5432/db?sslmode=disable",
+        "postgresql://h1:1,[::1]:2,h3/db",
+        "postgres://u@/db?host=/run",
+        "host=h port=5432",
+    ] {
+        home.load(&[("DB_URL", right)], &["backend.store=postgres"]).unwrap();
+    }
+}
+
+#[test]
+fn a_word_that_is_no_level_is_refused_and_a_filter_is_not() {
+    let home = Home::with(&[]);
+    for wrong in ["loud", "evp", "INFOS", "in-fo"] {
+        let faults = home.faults(&[("LOG_LEVEL", wrong)], &[]);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        let said =
+            format!("variable LOG_LEVEL: telemetry.log_level: \"{wrong}\" is none of error, ");
+        assert!(faults[0].starts_with(&said), "{faults:?}");
+    }
+    for right in ["off", "WARN", "Trace", "evp=debug", "info,evp=debug", "evp::roles", "evp,hyper"]
+    {
+        home.load(&[("LOG_LEVEL", right)], &[]).unwrap();
+    }
+    for word in ["warning", "WARNING"] {
+        let settings = home.load(&[("LOG_LEVEL", word)], &[]).unwrap().settings;
+        assert_eq!(settings.telemetry.log_level, "warn");
+    }
+}
+
+#[test]
+fn numbers_that_nothing_can_be_made_of_are_refused_where_they_stand() {
+    let home = Home::with(&[]);
+    for (set, key) in [
+        ("http.max_connections=18446744073709551615", "http.max_connections"),
+        ("http.threads=1025", "http.threads"),
+        ("postgres.max_connections=10001", "postgres.max_connections"),
+        ("collector.rate_limit_rps=2000000000", "collector.rate_limit_rps"),
+        ("collector.rate_limit_rps=-1", "collector.rate_limit_rps"),
+        ("collector.rate_limit_rps=nan", "collector.rate_limit_rps"),
+        ("shutdown.grace=1e19", "shutdown.grace"),
+        ("spill.low=10GiB", "spill.low"),
+        ("data_dir=", "data_dir"),
+    ] {
+        let faults = home.faults(&[], &[set]);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(&format!("--set {key}: {key}: ")), "{faults:?}");
+    }
+    let slow = ["collector.rate_limit_rps=0.001", "collector.rate_limit_burst=4294967295"];
+    let faults = home.faults(&[], &slow);
+    assert!(faults[0].starts_with("--set collector.rate_limit_burst: "), "{faults:?}");
+    home.load(&[], &["collector.rate_limit_rps=0.001", "spill.low=8GiB"]).unwrap();
+    home.load(&[], &["http.max_connections=10000000", "http.threads=1024"]).unwrap();
+}
+
+#[test]
 fn the_seeds_variables_mean_what_they_meant() {
     let home = Home::with(&[]);
     let variables = [

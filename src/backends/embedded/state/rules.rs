@@ -64,7 +64,7 @@ fn rule(row: &Row<'_>) -> rusqlite::Result<Option<Rule>> {
     let created: String = row.get(3)?;
     Ok(Some(Rule {
         target,
-        reason: row.get(1)?,
+        reason: row.get::<_, Option<String>>(1)?.map(Rule::cut_reason),
         source: if source == "automatic" { RuleSource::Automatic } else { RuleSource::Operator },
         created_at: instant(&created).unwrap_or_default(),
         expires_at,

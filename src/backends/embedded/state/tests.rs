@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::StateDb;
 use crate::backends::embedded::Checkpoints;
 use crate::backends::memory::MemoryState;
-use crate::model::{EventId, GroupId, Offset, Origin, Partition, Timestamp, TopicPartition};
+use crate::model::{EventId, GroupId, Offset, Origin, Partition, Rule, Timestamp, TopicPartition};
 use crate::ports::contract::state::{Subject, run};
 use crate::ports::{Candidate, Kind, Limits, State, Verdict};
 
@@ -93,6 +93,11 @@ async fn rules_typed_by_hand_take_effect() {
     // The odd spelling is found by its target.
     let removed = state.remove_rule(&"198.51.100.0/24".parse().unwrap()).await.unwrap();
     assert_eq!(removed.unwrap().reason.as_deref(), Some("scraper"));
+    // A reason that no command would take is cut.
+    let long = "UPDATE rules SET reason = ?1 WHERE target = '203.0.113.9'";
+    assert_eq!(shell.execute(long, ["x".repeat(5000)]).unwrap(), 1);
+    let cut = state.rules().await.unwrap()[0].reason.clone().unwrap();
+    assert_eq!(cut.len(), Rule::MAX_REASON_BYTES);
     shell.execute("DELETE FROM rules WHERE target = '203.0.113.9'", []).unwrap();
     assert!(state.rules().await.unwrap().is_empty());
 }

@@ -185,6 +185,11 @@ async fn v1_bulk_counts() {
     assert_eq!(json["errors"][0]["error"], "user_id: user_id is required");
     let answer = post(json!([bad])).await;
     assert_eq!((answer.status, &answer.json()["success_count"]), (400, &json!(0)));
+    assert_eq!(answer.json()["code"], "invalid_events");
+    assert_eq!(answer.json()["errors"][0]["code"], "invalid_event");
+    let answer = post(json!([7])).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("invalid_events")));
+    assert_eq!(answer.json()["errors"][0]["code"], "invalid_type");
     for (events, error) in [
         (json!([]), "events array cannot be empty"),
         (Value::Null, "events array cannot be empty"),
