@@ -85,6 +85,11 @@ impl Tail {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = cancel.cancelled() => {}
                 }
+                // Where nothing comes, nothing is written that could fail.
+                if !context.ui.is_heard() {
+                    session.close().await?;
+                    return Ok(Finish::Done);
+                }
             }
             printer.end()?;
             session.close().await?;

@@ -334,6 +334,11 @@ fn a_topic_is_looked_at_without_a_group() {
     let mut child = piped.stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
+    // Nor does it wait for a record to notice.
+    let mut quiet = sandbox.command(&["tail", "-n", "0", "-f"]);
+    let mut child = quiet.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
     server.signal(Signal::TERM);
     assert_eq!(server.end().code, 0);
 }

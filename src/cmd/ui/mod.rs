@@ -5,6 +5,7 @@ mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 pub use progress::Progress;
@@ -78,6 +79,17 @@ impl Ui {
     #[must_use]
     pub const fn output(&self) -> Output {
         self.output
+    }
+
+    /// Whether what is printed may still be read: a pipe tells that its reader is gone before anything
+    /// is written to it.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        let stdout = io::stdout();
+        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        poll(&mut asked, Some(&at_once)).is_err() || !asked[0].revents().intersects(gone)
     }
 
     /// Whether text on stderr is coloured.
