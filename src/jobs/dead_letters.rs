@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Job, JobContext, JobError, JobProgress, ProgressSink};
 use crate::model::{
-    DeadLetter, EventId, HeaderName, Headers, Origin, Record, Stage, Timestamp, Topic,
+    DeadLetter, EventId, HeaderName, Headers, Origin, RESTORED, Record, Stage, Timestamp, Topic,
     VALUE_LEFT_OUT,
 };
 use crate::pipeline::envelope::Envelope;
@@ -325,10 +325,13 @@ impl Redrive<'_> {
     }
 }
 
-/// The topic in which a letter failed. The worker reads two that an event may fail in; a letter that
-/// names neither, as one of a foreign hand, is an event.
+/// The topic in which a letter failed. The worker reads two that an event may fail in, and what the
+/// processor made may have been refused by one of them; a letter that names neither, as one of a
+/// foreign hand, goes by its stage.
 fn topic_of<'t>(letter: &DeadLetter, topics: &'t Topics) -> &'t Topic {
     match letter.failure.stage {
+        Stage::Processor if letter.original.topic == topics.processed => &topics.processed,
+        Stage::Processor if letter.original.topic == topics.decisions => &topics.decisions,
         Stage::Processor => &topics.raw,
         Stage::Worker if letter.original.topic == topics.decisions => &topics.decisions,
         Stage::Worker => &topics.processed,
@@ -354,12 +357,47 @@ fn record_of(letter: &DeadLetter, id: &str) -> Record {
     };
     let mut headers: Headers = envelope.headers();
     if letter.restored {
-        headers.set(HeaderName::Other("evp-restored".into()), Bytes::from_static(b"1"));
+        headers.set(HeaderName::Other(RESTORED.into()), Bytes::from_static(b"1"));
     }
     Record {
         key: letter.key.clone(),
         value: letter.value.clone(),
         timestamp: letter.received_at,
         headers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConsumedRecord, Offset, Partition, TopicId};
+    use crate::pipeline::failed::dead_letter_of;
+
+    /// What the processor made of an event is none that it reads.
+    #[test]
+    fn a_letter_goes_back_to_the_topic_in_which_it_failed() {
+        let topics = Topics::default();
+        let back = |stage: &'static str, original: &Topic| {
+            let mut headers = Headers::new();
+            headers.set(HeaderName::Stage, stage);
+            headers.set(HeaderName::OriginalTopic, original.to_string());
+            let (key, value) = (Bytes::new(), Bytes::new());
+            let letter = dead_letter_of(&ConsumedRecord {
+                topic: topics.raw_dlq.clone(),
+                topic_id: TopicId::mint(),
+                partition: Partition(0),
+                offset: Offset(0),
+                record: Record { key, value, timestamp: Timestamp::default(), headers },
+            });
+            topic_of(&letter, &topics).clone()
+        };
+        for stage in ["processor", "worker"] {
+            for own in [&topics.processed, &topics.decisions] {
+                assert_eq!(back(stage, own), *own, "{stage}");
+            }
+        }
+        assert_eq!(back("processor", &topics.raw), topics.raw);
+        assert_eq!(back("processor", &topics.raw_dlq), topics.raw);
+        assert_eq!(back("worker", &topics.processed_dlq), topics.processed);
     }
 }

@@ -111,7 +111,7 @@ impl DeadLetterTopic {
                 Err(_) => letter,
             }
         };
-        self.strip(&mut letter, &reason);
+        self.strip(&mut letter);
         log.append(&self.topic, RecordBatch::of(&letter)).await.map(drop)
     }
 
@@ -120,13 +120,22 @@ impl DeadLetterTopic {
         let mut headers = record.headers.clone();
         headers.remove(&HeaderName::NotBefore);
         headers.remove(&HeaderName::RetryCount);
-        if headers.get(&HeaderName::FirstFailedAt).is_none() {
-            headers.set(HeaderName::FirstFailedAt, at.to_string());
+        let attempts = headers.text(&HeaderName::Attempts).and_then(|text| text.parse().ok());
+        let attempts: u32 = attempts.unwrap_or(0);
+        headers.set(HeaderName::FinalRetryCount, attempts.to_string());
+        headers.set(HeaderName::Attempts, attempts.saturating_add(1).to_string());
+        // Of one that failed before the first failure stays, with its place.
+        for (name, value) in [
+            (HeaderName::FirstFailedAt, at.to_string()),
+            (HeaderName::OriginalTopic, topic.to_string()),
+        ] {
+            if headers.get(&name).is_none() {
+                headers.set(name, value);
+            }
         }
         headers.set(HeaderName::Stage, self.stage.as_str());
         headers.set(HeaderName::ErrorType, REFUSED);
         headers.set(HeaderName::ErrorMessage, reason.to_owned());
-        headers.set(HeaderName::OriginalTopic, topic.to_string());
         headers.set(HeaderName::FailedAt, at.to_string());
         headers.set(HeaderName::SentToDlqAt, at.to_string());
         if self.is_before_raw {
@@ -135,9 +144,12 @@ impl DeadLetterTopic {
         Record { timestamp: at, headers, ..record.clone() }
     }
 
-    /// Takes away what may be large: the value, headers of foreign names, a long key.
-    fn strip(&self, letter: &mut Record, reason: &str) {
+    /// Takes away what may be large: the value, headers of foreign names, a long key. Why it failed
+    /// stays said.
+    fn strip(&self, letter: &mut Record) {
+        let said = letter.headers.text(&HeaderName::ErrorMessage).unwrap_or(REFUSED);
         let bytes = letter.value.len();
+        let message = format!("{said}; the {bytes} bytes of its value are left out");
         let mut headers = Headers::new();
         for (name, value) in letter.headers.iter() {
             let is_foreign = matches!(name, HeaderName::Other(other) if &**other != RESTORED);
@@ -146,7 +158,6 @@ impl DeadLetterTopic {
             }
         }
         headers.set(HeaderName::ErrorType, VALUE_LEFT_OUT);
-        let message = format!("{reason}; the {bytes} bytes of its value are left out");
         headers.set(HeaderName::ErrorMessage, message);
         letter.headers = headers;
         letter.value = bytes::Bytes::new();
@@ -219,6 +230,8 @@ mod tests {
         assert_eq!(text(HeaderName::Origin).as_deref(), Some("origin of d"));
         assert_eq!(text(HeaderName::ErrorType).as_deref(), Some("refused_by_log"));
         assert_eq!(text(HeaderName::OriginalTopic).as_deref(), Some("to"));
+        assert_eq!(text(HeaderName::FinalRetryCount).as_deref(), Some("0"));
+        assert_eq!(text(HeaderName::Attempts).as_deref(), Some("1"));
         assert_eq!(text(HeaderName::Other(RESTORED.into())), None);
     }
 

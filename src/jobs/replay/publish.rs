@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::model::{
-    CanonicalEvent, ConsumedRecord, Decision, HeaderName, Headers, Record, Stage, Timestamp,
+    CanonicalEvent, ConsumedRecord, Decision, HeaderName, Headers, RESTORED, Record, Stage,
+    Timestamp,
 };
 use crate::pipeline::canonical::canonical;
 use crate::pipeline::envelope::Envelope;
@@ -21,7 +22,7 @@ impl Mark<'_> {
     fn set(&self, headers: &mut Headers) {
         headers.set(HeaderName::ReplayId, self.replay_id.to_owned());
         if self.is_restored {
-            headers.set(HeaderName::Other("evp-restored".into()), Bytes::from_static(b"1"));
+            headers.set(HeaderName::Other(RESTORED.into()), Bytes::from_static(b"1"));
         }
     }
 
