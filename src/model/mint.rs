@@ -2,8 +2,9 @@
 //! would be a good part of what an event costs.
 
 use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use uuid::{Builder, NoContext, Timestamp, Uuid};
+use uuid::{Builder, Uuid};
 
 /// Random bytes of an identifier.
 const RANDOM: usize = 8;
@@ -20,7 +21,7 @@ const SHARED: u32 = 64;
 struct Source {
     random: [u8; RANDOM],
     used: u32,
-    /// Milliseconds since the epoch, shifted by the 12 bits of their fraction.
+    /// A [`MintTime`].
     last: u64,
 }
 
@@ -29,14 +30,30 @@ thread_local! {
         const { RefCell::new(Source { random: [0; RANDOM], used: SHARED, last: 0 }) };
 }
 
-/// A new `UUIDv7`: the time to a quarter of a microsecond, then 62 random bits, which a few share.
-pub(super) fn uuid_v7() -> Uuid {
+/// A reading of the clock for new identifiers. The events of one request share one: a reading is a
+/// good part of what minting costs.
+#[derive(Debug, Clone, Copy)]
+pub struct MintTime(u64);
+
+impl MintTime {
+    /// The time now, to a quarter of a microsecond: milliseconds since the epoch, shifted by the 12
+    /// bits of their fraction.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "identifiers are of the machine's time")]
+    pub fn now() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let nanos = now.subsec_nanos();
+        let millis = now.as_secs() * 1000 + u64::from(nanos / 1_000_000);
+        Self((millis << 12) | (u64::from(nanos % 1_000_000) * 4096 / 1_000_000))
+    }
+}
+
+/// A new `UUIDv7` of that time, or as soon after it as this thread's last one allows; then 62 random
+/// bits, which a few share.
+pub(super) fn uuid_v7(at: MintTime) -> Uuid {
     SOURCE.with_borrow_mut(|source| {
-        let (seconds, nanos) = Timestamp::now(NoContext).to_unix();
-        let millis = seconds * 1000 + u64::from(nanos / 1_000_000);
-        let fraction = u64::from(nanos % 1_000_000) * 4096 / 1_000_000;
         // A clock that stands or steps back does not break the order.
-        source.last = (millis << 12 | fraction).max(source.last + 1);
+        source.last = at.0.max(source.last + 1);
         let mut tail = [0; 10];
         let [.., high, low] = (source.last & 0xfff).to_be_bytes();
         tail[..2].copy_from_slice(&[high, low]);
@@ -76,9 +93,16 @@ mod tests {
 
     use super::*;
 
+    fn new() -> Uuid {
+        uuid_v7(MintTime::now())
+    }
+
     #[test]
     fn a_thread_mints_in_order_and_threads_never_the_same() {
-        let mint = || (0..2_000).map(|_| uuid_v7()).collect::<Vec<_>>();
+        let mint = || {
+            let at = MintTime::now();
+            (0..1_000).map(|_| uuid_v7(at)).chain((0..1_000).map(|_| new())).collect::<Vec<_>>()
+        };
         let others: Vec<_> = (0..4).map(|_| std::thread::spawn(mint)).collect();
         let mut all = HashSet::new();
         for minted in std::iter::once(mint()).chain(others.into_iter().map(|t| t.join().unwrap())) {
@@ -91,7 +115,7 @@ mod tests {
     /// Two copies of a machine mint the same until they draw anew: after so many at the latest.
     #[test]
     fn random_halves_are_shared_by_few() {
-        let halves: Vec<_> = (0..SHARED * 8).map(|_| uuid_v7().as_u64_pair().1).collect();
+        let halves: Vec<_> = (0..SHARED * 8).map(|_| new().as_u64_pair().1).collect();
         let mut runs: Vec<usize> =
             halves.chunk_by(|one, next| one == next).map(<[u64]>::len).collect();
         assert!(runs.iter().all(|run| *run <= SHARED as usize), "{runs:?}");
@@ -103,12 +127,13 @@ mod tests {
 
     #[test]
     fn it_says_version_variant_and_the_time() {
-        let before = Timestamp::now(NoContext).to_unix().0;
-        let minted = uuid_v7();
+        let before = MintTime::now().0 >> 12;
+        let minted = new();
         assert_eq!(minted.get_version_num(), 7);
         assert_eq!(minted.get_variant(), uuid::Variant::RFC4122);
-        let seconds = minted.get_timestamp().unwrap().to_unix().0;
-        assert!((before..=before + 60).contains(&seconds));
+        let (seconds, nanos) = minted.get_timestamp().unwrap().to_unix();
+        let millis = seconds * 1000 + u64::from(nanos / 1_000_000);
+        assert!((before..=before + 60_000).contains(&millis));
         assert_eq!(another_way().len(), RANDOM);
     }
 }

@@ -1,6 +1,6 @@
 //! The vocabulary: values that every other layer speaks in.
 //!
-//! Nothing here does I/O, reads a clock or knows a backend, and nothing of ours is imported.
+//! Nothing here does I/O or knows a backend, only minting reads a clock, and nothing of ours is imported.
 
 mod dead_letter;
 mod decision;
@@ -19,6 +19,7 @@ pub use dead_letter::{DeadLetter, Failure, Stage, VALUE_LEFT_OUT};
 pub use decision::Decision;
 pub use event::{CanonicalEvent, EventId, EventIdError, Shape, UnknownShape};
 pub use header::{HeaderName, RESTORED};
+pub use mint::MintTime;
 pub use offset::{GroupId, Offset, Partition, Topic, TopicId, TopicPartition};
 pub use origin::Origin;
 pub use outcome::{Durability, Outcome, Status};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Offset, Partition, TopicId};
+use super::{MintTime, Offset, Partition, TopicId};
 
 /// Names one acceptance of an event and stays with it through every hop (design, rule 3).
 ///
@@ -21,7 +21,13 @@ impl Origin {
     /// A new origin for an event that is being accepted now.
     #[must_use]
     pub fn mint() -> Self {
-        Self(super::mint::uuid_v7())
+        Self::mint_at(MintTime::now())
+    }
+
+    /// The same by a reading of the clock that several share.
+    #[must_use]
+    pub fn mint_at(at: MintTime) -> Self {
+        Self(super::mint::uuid_v7(at))
     }
 
     /// The origin of a record that a foreign producer wrote without one: a `UUIDv8` that is a

@@ -5,7 +5,8 @@
 use bytes::Bytes;
 
 use crate::model::{
-    ConsumedRecord, EventId, HeaderName, Headers, Origin, RecordBatchBuilder, Shape, Timestamp,
+    ConsumedRecord, EventId, HeaderName, Headers, MintTime, Origin, RecordBatchBuilder, Shape,
+    Timestamp,
 };
 
 /// Everything about one acceptance that is not in the client's own bytes.
@@ -87,6 +88,7 @@ impl Envelope {
 pub struct RequestEnvelope<'r> {
     received_at: Timestamp,
     received_text: [u8; 24],
+    minted_at: MintTime,
     client_ip: Option<&'r str>,
     shape: Shape,
     traceparent: Option<&'r str>,
@@ -103,7 +105,8 @@ impl<'r> RequestEnvelope<'r> {
     ) -> Self {
         let mut received_text = [0; 24];
         received_at.encode(&mut received_text);
-        Self { received_at, received_text, client_ip, shape, traceparent }
+        let minted_at = MintTime::now();
+        Self { received_at, received_text, minted_at, client_ip, shape, traceparent }
     }
 
     /// How its events were sent.
@@ -121,7 +124,7 @@ impl<'r> RequestEnvelope<'r> {
         key: &str,
         value: &[u8],
     ) -> Origin {
-        let origin = Origin::mint();
+        let origin = Origin::mint_at(self.minted_at);
         let mut buffer = [0_u8; 36];
         let origin_text = origin.encode(&mut buffer);
         let mut headers: [(&HeaderName, &[u8]); 6] = [(&HeaderName::Origin, &[]); 6];

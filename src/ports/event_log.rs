@@ -70,6 +70,12 @@ pub trait EventLog: Debug + Send + Sync + 'static {
     /// As [`append`](EventLog::append).
     async fn check(&self) -> Result<()>;
 
+    /// Says whether more is asked of the caller than it can do. While it is, what one append costs
+    /// counts more than how soon it is durable: a log may let appends gather for some milliseconds.
+    fn set_overloaded(&self, is_overloaded: bool) {
+        let _ = is_overloaded;
+    }
+
     /// What an operator should know although appends are accepted: a backlog in a spill log.
     fn degraded(&self) -> Option<String> {
         None

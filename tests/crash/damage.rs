@@ -14,12 +14,12 @@ use crate::harness::load::{Load, Sent};
 use crate::harness::server::{Server, eventually, pause};
 use crate::harness::{evp, said, stdout};
 
-const RAW: &str = "log/raw-events/0";
+pub(crate) const RAW: &str = "log/raw-events/0";
 const PROCESSED: &str = "log/processed-events/0";
 
 /// Makes the directory, then accepts and lets only these roles work on it, so that their topics
 /// hold what nobody else has read.
-fn backlog(data_dir: &Path, roles: &[&str]) -> Sent {
+pub(crate) fn backlog(data_dir: &Path, roles: &[&str]) -> Sent {
     assert!(Server::start_with(data_dir, QUICK, &[]).terminate().success());
     let server = Server::start_as(&[&["run"], roles].concat(), data_dir, QUICK);
     let load = Load::start(&server.url, "d", 4);
@@ -30,7 +30,7 @@ fn backlog(data_dir: &Path, roles: &[&str]) -> Sent {
 }
 
 /// Segment files in order.
-fn segments(partition: &Path) -> Vec<PathBuf> {
+pub(crate) fn segments(partition: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(partition)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -46,7 +46,7 @@ fn data_end(segment: &Path) -> u64 {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
-fn flip_middle(segment: &Path) {
+pub(crate) fn flip_middle(segment: &Path) {
     let file = File::options().read(true).write(true).open(segment).unwrap();
     let mut byte = [0];
     let at = data_end(segment) / 2;

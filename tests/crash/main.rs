@@ -12,6 +12,7 @@ mod endings;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod locked;
+mod syncs;
 
 use std::path::Path;
 use std::time::Duration;

@@ -321,6 +321,11 @@ impl EventLog for SpillLog {
         self.shared.spill.check().await
     }
 
+    fn set_overloaded(&self, is_overloaded: bool) {
+        self.shared.primary.set_overloaded(is_overloaded);
+        self.shared.spill.set_overloaded(is_overloaded);
+    }
+
     fn max_members(&self) -> usize {
         self.shared.primary.max_members()
     }

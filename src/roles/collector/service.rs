@@ -112,6 +112,10 @@ impl Handler for Service {
         }))
     }
 
+    fn set_overloaded(&self, is_overloaded: bool) {
+        self.state.set_overloaded(is_overloaded);
+    }
+
     async fn finished(&self) {
         self.state.background_done().await;
     }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -39,6 +39,8 @@ pub(super) struct State {
     /// Appends whose answer was given before.
     pub(super) background: AtomicUsize,
     pub(super) background_changed: Notify,
+    /// Threads that are given more than they can answer.
+    overloaded: Mutex<usize>,
     /// Whether the log takes nothing now.
     pub(super) refusing: AtomicBool,
 }
@@ -68,6 +70,7 @@ impl State {
             in_flight_events: AtomicUsize::new(0),
             background: AtomicUsize::new(0),
             background_changed: Notify::new(),
+            overloaded: Mutex::new(0),
             refusing: AtomicBool::new(false),
             clock,
             settings,
@@ -86,6 +89,14 @@ impl State {
             return Err(Problem::unavailable(Reason::Overloaded, "overloaded", detail));
         }
         self.within_rate()
+    }
+
+    /// One thread is given more than it can answer, or not any more: the log hears of the first and
+    /// of the last.
+    pub(super) fn set_overloaded(&self, is_overloaded: bool) {
+        let mut threads = self.overloaded.lock().unwrap_or_else(PoisonError::into_inner);
+        *threads = if is_overloaded { *threads + 1 } else { threads.saturating_sub(1) };
+        self.log.set_overloaded(*threads > 0);
     }
 
     /// Takes a token from the bucket, where there is one.

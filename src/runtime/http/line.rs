@@ -178,8 +178,9 @@ impl Line {
         .await;
     }
 
-    /// Looks whether the thread is in time, and calls up those who wait; for ever.
-    pub(super) async fn call(self: Arc<Self>) {
+    /// Looks whether the thread is in time, and calls up those who wait; for ever. Tells when a line
+    /// is formed and when it has ended.
+    pub(super) async fn call(self: Arc<Self>, tell: impl Fn(bool)) {
         if self.max_delay.is_zero() {
             return;
         }
@@ -193,7 +194,9 @@ impl Line {
                 () = opened => {}
             }
             if self.is_open.load(Relaxed) {
+                tell(true);
                 self.call_all().await;
+                tell(false);
             }
         }
     }
@@ -321,6 +324,26 @@ mod tests {
         assert!(waiting.pace < before * 3, "{before} {}", waiting.pace);
         waiting.went(0, Duration::from_secs(3));
         assert!(waiting.pace < before * 3, "a turn of nobody");
+    }
+
+    #[tokio::test]
+    async fn it_tells_when_a_line_is_formed_and_when_it_has_ended() {
+        let line = Arc::new(late());
+        assert_eq!(line.place(), Place::Behind);
+        let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let tell = move |is_overloaded| told.send(is_overloaded).unwrap();
+        let calling = crate::runtime::tasks::spawn("call", Arc::clone(&line).call(tell));
+        line.wait(100).await;
+        while line.is_open.load(Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        calling.abort();
+        assert!(calling.await.unwrap_err().is_cancelled());
+        let mut all = Vec::new();
+        while let Some(one) = hears.recv().await {
+            all.push(one);
+        }
+        assert_eq!(all, [true, false]);
     }
 
     #[test]

@@ -74,6 +74,12 @@ pub trait Handler: Clone + Send + Sync + 'static {
         None
     }
 
+    /// Hears that one of its threads is given more than it can answer, so that requests wait for their
+    /// turn, and that it is not any more.
+    fn set_overloaded(&self, is_overloaded: bool) {
+        let _ = is_overloaded;
+    }
+
     /// Ends when nothing is left of what was begun and answered before it was done. Waited for on a
     /// thread of its own, whose runtime and tasks end then.
     fn finished(&self) -> impl Future<Output = ()> + Send {

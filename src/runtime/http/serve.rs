@@ -108,7 +108,11 @@ async fn serve_sharing<H: Handler>(
         let registry = Arc::clone(&registry);
         tasks::spawn("http-janitor", async move { registry.look_after().await })
     };
-    let calling = tasks::spawn("http-line", registry.line().call());
+    let calling = {
+        let handler = server.handler.clone();
+        let tell = move |is_overloaded| handler.set_overloaded(is_overloaded);
+        tasks::spawn("http-line", registry.line().call(tell))
+    };
     loop {
         let accepting = async {
             // The semaphore is never closed.

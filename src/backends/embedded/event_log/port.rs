@@ -271,6 +271,13 @@ impl EventLog for EmbeddedLog {
         blocking(move || read(&inner, &at, from, max_records)).await
     }
 
+    fn set_overloaded(&self, is_overloaded: bool) {
+        let door = self.inner.topics.get(&self.inner.door);
+        for log in door.into_iter().flat_map(|topic| &topic.partitions) {
+            log.set_gathering(is_overloaded);
+        }
+    }
+
     async fn check(&self) -> Result<()> {
         self.inner.check_space()?;
         let mut logs = self.inner.topics.values().flat_map(|topic| &topic.partitions);

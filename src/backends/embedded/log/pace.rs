@@ -1,44 +1,73 @@
-//! How fast the next segment is filled with zeros: calmly, so that the synced writes beside it never
-//! wait behind much of it, or at once, where it is about to be needed.
+//! How fast the next segment is filled with zeros: piece by piece, as far as the segment before it is
+//! filled, so that the disk has no more of it at any moment than the load calls for; or at once,
+//! where it is needed now.
 
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Of calm work three quarters are rest: the disk is the log's.
-const REST: u32 = 3;
-/// One rest at most: a disk that was slow once is not left alone for long.
-const LONGEST: Duration = Duration::from_millis(100);
-
-/// The pace of one file. Calm until [`hurry`](Self::hurry) is called.
+/// The pace of one file. It stands until [`allow`](Self::allow) or [`hurry`](Self::hurry) is called.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    is_urgent: Mutex<bool>,
-    hurried: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes that may be written by now.
+    allowed: u64,
+    /// Bytes that somebody waits for; 0 where nobody waits.
+    wanted: u64,
+    urgency: Urgency,
+}
+
+/// Whether it is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// Not yet.
+    #[default]
+    Calm,
+    /// All of it is needed at once.
+    Urgent,
+    /// Nobody needs it any more.
+    Dropped,
 }
 
 impl Pace {
-    /// Nothing rests from the start.
+    /// Nothing waits from the start.
     pub(crate) fn urgent() -> Self {
-        Self { is_urgent: Mutex::new(true), hurried: Condvar::new() }
+        let pace = Self::default();
+        pace.set(Urgency::Urgent);
+        pace
     }
 
-    /// No rest any more; ends the one under way.
-    pub(super) fn hurry(&self) {
-        *self.is_urgent.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.hurried.notify_all();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is no time to rest.
-    pub(super) fn is_urgent(&self) -> bool {
-        *self.is_urgent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The first `bytes` may be written now.
+    pub(super) fn allow(&self, bytes: u64) {
+        let mut state = self.state();
+        state.allowed = state.allowed.max(bytes);
+        if state.wanted > 0 && state.allowed >= state.wanted {
+            state.wanted = 0;
+            self.changed.notify_one();
+        }
     }
 
-    /// Rests after a piece of work that took so long.
-    pub(super) fn rest(&self, took: Duration) {
-        let is_urgent = self.is_urgent.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = took.saturating_mul(REST).min(LONGEST);
-        // Whether it was hurried or rested does not matter.
-        drop(self.hurried.wait_timeout_while(is_urgent, rest, |is_urgent| !*is_urgent));
+    /// Ends the wait under way and all that follow.
+    pub(super) fn set(&self, urgency: Urgency) {
+        self.state().urgency = urgency;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the first `bytes` may be written.
+    pub(super) fn reach(&self, bytes: u64) -> Urgency {
+        let mut state = self.state();
+        while state.urgency == Urgency::Calm && state.allowed < bytes {
+            state.wanted = bytes;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.urgency
     }
 }
 
@@ -50,26 +79,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hurry_ends_a_rest_and_all_that_follow() {
+    fn a_piece_waits_until_it_is_allowed_and_not_at_all_once_it_is_urgent() {
         let pace = Arc::new(Pace::default());
-        assert!(!pace.is_urgent());
-        let (resting, rests) = channel();
+        let (reached, reaches) = channel();
         let thread = {
             let pace = Arc::clone(&pace);
             std::thread::spawn(move || {
-                let mut count = 0;
-                while !pace.is_urgent() {
-                    resting.send(()).unwrap();
-                    pace.rest(Duration::from_secs(3600));
-                    count += 1;
+                for end in [10, 20, 30, u64::MAX] {
+                    reached.send((end, pace.reach(end))).unwrap();
                 }
-                pace.rest(Duration::from_secs(3600));
-                count
             })
         };
-        rests.recv().unwrap();
-        pace.hurry();
-        assert!(thread.join().unwrap() >= 1);
-        assert!(Pace::urgent().is_urgent());
+        pace.allow(20);
+        pace.allow(5);
+        assert_eq!(reaches.recv().unwrap(), (10, Urgency::Calm));
+        assert_eq!(reaches.recv().unwrap(), (20, Urgency::Calm));
+        assert!(reaches.try_recv().is_err());
+        pace.allow(30);
+        assert_eq!(reaches.recv().unwrap(), (30, Urgency::Calm));
+        pace.set(Urgency::Urgent);
+        assert_eq!(reaches.recv().unwrap(), (u64::MAX, Urgency::Urgent));
+        thread.join().unwrap();
+        assert_eq!(Pace::urgent().reach(1), Urgency::Urgent);
+    }
+
+    #[test]
+    fn one_that_nobody_needs_any_more_stops_waiting() {
+        let pace = Arc::new(Pace::default());
+        let waiting = Arc::clone(&pace);
+        let thread = std::thread::spawn(move || waiting.reach(1));
+        pace.set(Urgency::Dropped);
+        assert_eq!(thread.join().unwrap(), Urgency::Dropped);
     }
 }

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// Groups synced since the log was opened.
     pub(super) groups: AtomicU64,
     pub(super) queue: Mutex<Queue>,
+    /// Whether groups are to be few rather than soon.
+    pub(super) is_gathering: AtomicBool,
     /// Wakes the writer.
     pub(super) work: Condvar,
     subscribers: Mutex<Vec<Arc<Notify>>>,
@@ -65,6 +67,16 @@ pub(super) struct Queue {
     pub(super) is_closing: bool,
     /// Why every append is refused from now on, or for now.
     pub(super) refusal: Option<Failure>,
+}
+
+impl Queue {
+    /// Takes what waits for the writer; `frames` gets their bytes and gives its room for the next.
+    pub(super) fn take(&mut self, frames: &mut Vec<u8>) -> Arc<Group> {
+        std::mem::swap(&mut self.frames, frames);
+        self.in_flight = frames.len();
+        self.appends = 0;
+        std::mem::take(&mut self.group)
+    }
 }
 
 impl Shared {
@@ -109,6 +121,7 @@ impl PartitionLog {
             written: AtomicU64::new(0),
             groups: AtomicU64::new(0),
             queue: Mutex::default(),
+            is_gathering: AtomicBool::new(false),
             work: Condvar::new(),
             subscribers: Mutex::default(),
         });
@@ -165,6 +178,11 @@ impl PartitionLog {
             self.shared.work.notify_one();
         }
         Ok(ticket)
+    }
+
+    /// From now on groups are to be few rather than soon, or soon again.
+    pub(crate) fn set_gathering(&self, is_gathering: bool) {
+        self.shared.is_gathering.store(is_gathering, Ordering::Relaxed);
     }
 
     /// Why appends are refused, where they are.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::segment::bases_in;
 use super::test_disk::TestDisk;
+use super::writer::GATHER;
 use super::{Disk, LogOptions, PartitionLog, Step, SystemDisk, Wait};
 use crate::model::{Headers, Record, RecordBatch, Timestamp};
 use crate::ports::{Kind, Result};
@@ -348,4 +349,37 @@ fn a_writer_that_panics_leaves_nobody_waiting() {
     assert_eq!(append(&log, &["d"]).unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(log.check().unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(read_all(&log, 0).0, [(0, "a".to_owned())]);
+}
+
+/// The writer cannot have taken the second group while four milliseconds are not over, however slow
+/// the machine is; one that does not gather has taken it long before the pause ends.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a writer that does not gather is given the time")]
+fn while_appenders_are_overloaded_appends_gather_and_then_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(TestDisk::default());
+    let log = open(directory.path(), 0, Arc::clone(&disk) as Arc<dyn Disk>);
+    log.set_gathering(true);
+    let mut looked = 0;
+    while looked < 20 {
+        let before = std::time::Instant::now();
+        append(&log, &["first"]).unwrap();
+        let writes = disk.writes.load(Ordering::SeqCst);
+        let second = log.append(&batch(&["second".to_owned()])).unwrap();
+        std::thread::sleep(GATHER / 4);
+        let taken = disk.writes.load(Ordering::SeqCst) - writes;
+        if before.elapsed() < GATHER {
+            assert_eq!(taken, 0, "the second group was taken before its time");
+            looked += 1;
+        }
+        let third = log.append(&batch(&["third".to_owned()])).unwrap();
+        wait(async { second.await.and(third.await) }).unwrap();
+    }
+    log.set_gathering(false);
+    append(&log, &["at once"]).unwrap();
+    log.set_gathering(true);
+    let last = log.append(&batch(&["last".to_owned()])).unwrap();
+    log.close();
+    wait(last).unwrap();
+    assert_eq!(values(&log).last().unwrap(), "last");
 }

@@ -1,5 +1,7 @@
 //! The thread that commits groups: one write and sync for everything that came in while the last
-//! one was under way. No timer: a lone append is synced at once.
+//! one was under way. No timer: a lone append is synced at once. Only while the appenders are
+//! overloaded a group begins no sooner than four milliseconds after the one before it: each costs
+//! the processor that they have too little of, and the wait for it is nothing beside theirs.
 
 use std::fs::File;
 use std::io;
@@ -7,19 +9,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::disk::{self, Disk};
 use super::frame::seal_group;
 use super::group::{Failure, Group};
-use super::pace::Pace;
-use super::partition::{Queue, Shared};
+use super::pace::{Pace, Urgency};
+use super::partition::Shared;
 use super::recover::Recovered;
 use super::segment::{FIRST_SEGMENT_BYTES, NEXT_NAME, Segment};
 use crate::ports::{Kind, crash};
 
 /// A buffer up to this size is kept from group to group while there is traffic.
 const KEPT_BUFFER_BYTES: usize = 4 << 20;
+
+/// From the beginning of one group to that of the next at least, while appends are to gather.
+pub(super) const GATHER: Duration = Duration::from_millis(4);
 
 /// After so long without traffic the buffers are given back.
 const IDLE: Duration = Duration::from_secs(1);
@@ -44,12 +49,21 @@ type Prepared = (File, u64);
 struct Preparing {
     thread: JoinHandle<io::Result<Prepared>>,
     pace: Arc<Pace>,
+    bytes: u64,
 }
 
 impl Preparing {
+    /// The segment before it is filled up to `filled` of `capacity`: it is to be ready when seven
+    /// eighths are, so that nobody waits for the rest of it.
+    fn keep_up(&self, filled: u64, capacity: u64) {
+        let since = u128::from(filled.saturating_sub(capacity / 4));
+        let allowed = since * u128::from(self.bytes) * 8 / (u128::from(capacity) * 5).max(1);
+        self.pace.allow(u64::try_from(allowed).unwrap_or(u64::MAX));
+    }
+
     /// The file, as soon as it can be had.
     fn finish(self) -> Option<io::Result<Prepared>> {
-        self.pace.hurry();
+        self.pace.set(Urgency::Urgent);
         self.thread.join().ok()
     }
 }
@@ -68,6 +82,8 @@ pub(super) struct Writer {
     sync_failures: u32,
     /// The group that is being committed.
     in_hand: Option<Arc<Group>>,
+    /// When the last group was taken.
+    took: Instant,
 }
 
 /// Whoever waits on a thread that broke off would wait for ever: all are told, and the log refuses
@@ -112,6 +128,7 @@ impl Writer {
             prepared: None,
             sync_failures: 0,
             in_hand: None,
+            took: Instant::now(),
         }
     }
 
@@ -152,7 +169,7 @@ impl Writer {
     }
 
     /// Waits for appends and takes all of them; `None` when the log was closed.
-    fn take_group(&self, frames: &mut Vec<u8>) -> Option<Arc<Group>> {
+    fn take_group(&mut self, frames: &mut Vec<u8>) -> Option<Arc<Group>> {
         let mut queue = self.shared.queue();
         let mut wait = IDLE;
         while queue.frames.is_empty() {
@@ -170,13 +187,15 @@ impl Writer {
                 wait = Duration::MAX;
             }
         }
-        let Queue { frames: waiting, group, appends, in_flight, is_writer_waiting, .. } =
-            &mut *queue;
-        std::mem::swap(waiting, frames);
-        *in_flight = frames.len();
-        *appends = 0;
-        *is_writer_waiting = false;
-        Some(std::mem::take(group))
+        queue.is_writer_waiting = false;
+        if self.shared.is_gathering.load(Ordering::Relaxed) && !queue.is_closing {
+            let rest = GATHER.saturating_sub(self.took.elapsed());
+            // Nobody notifies a writer that does not wait for work, but who closes the log.
+            let gathered = self.shared.work.wait_timeout(queue, rest);
+            queue = gathered.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            self.took = Instant::now();
+        }
+        Some(queue.take(frames))
     }
 
     /// Makes a group durable and visible.
@@ -261,11 +280,11 @@ impl Writer {
             })?;
         }
         let Some(current) = &self.current else { return Ok(()) };
-        let (filled, quarter) = (current.position.saturating_add(length), current.capacity / 4);
+        let (filled, capacity) = (current.position.saturating_add(length), current.capacity);
         match &self.prepared {
-            None if filled > quarter * 2 => self.prepare_next(),
-            Some(preparing) if filled > quarter * 3 => preparing.pace.hurry(),
-            _ => {}
+            None if filled > capacity / 4 => self.prepare_next(),
+            Some(preparing) => preparing.keep_up(filled, capacity),
+            None => {}
         }
         Ok(())
     }
@@ -319,11 +338,13 @@ impl Writer {
             .stack_size(64 << 10)
             .spawn(move || create(disk.as_ref(), &path, bytes, &keeping));
         // Without the thread the segment is made when it is needed.
-        self.prepared = thread.ok().map(|thread| Preparing { thread, pace });
+        self.prepared = thread.ok().map(|thread| Preparing { thread, pace, bytes });
     }
 
     fn discard_prepared(&mut self) {
-        if let Some(Some(Ok(_))) = self.prepared.take().map(Preparing::finish)
+        let Some(Preparing { thread, pace, .. }) = self.prepared.take() else { return };
+        pace.set(Urgency::Dropped);
+        if let Ok(Ok(_)) = thread.join()
             && let Err(error) = std::fs::remove_file(self.shared.directory.join(NEXT_NAME))
         {
             tracing::debug!(%error, "spare segment left behind; the next start removes it");

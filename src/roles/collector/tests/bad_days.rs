@@ -162,7 +162,7 @@ async fn bytes_in_flight_are_bounded_and_given_back() {
 }
 
 /// A thread that gets to its requests too late refuses some of them at once, and none any more when
-/// it is in time again.
+/// it is in time again. The log hears of the beginning and of the end.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the thread is to be held up")]
 async fn more_than_can_be_answered_in_time_is_refused_in_part() {
@@ -195,6 +195,9 @@ async fn more_than_can_be_answered_in_time_is_refused_in_part() {
         }
     }
     assert!(taken > 0);
+    while rig.log.overloads.load(SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     busy.abort();
     let mut in_a_row = 0;
     while in_a_row < 200 {
@@ -202,6 +205,9 @@ async fn more_than_can_be_answered_in_time_is_refused_in_part() {
         in_a_row = if answer.status == 202 { in_a_row + 1 } else { 0 };
     }
     assert!(rig.log.records().len() >= taken + in_a_row);
+    while rig.log.is_overloaded.load(SeqCst) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

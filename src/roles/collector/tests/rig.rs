@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ pub(super) struct TestLog {
     refusal: Mutex<Option<Kind>>,
     gate: Arc<Semaphore>,
     pub(super) begun: AtomicUsize,
+    /// What the collector said last of its load, and how often it was too much.
+    pub(super) is_overloaded: AtomicBool,
+    pub(super) overloads: AtomicUsize,
 }
 
 impl TestLog {
@@ -52,6 +55,8 @@ impl TestLog {
             refusal: Mutex::new(None),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             begun: AtomicUsize::new(0),
+            is_overloaded: AtomicBool::new(false),
+            overloads: AtomicUsize::new(0),
         }
     }
 
@@ -87,6 +92,11 @@ impl EventLog for TestLog {
         });
         appending.await.unwrap();
         Ok(Appended { durability: Durability::Local })
+    }
+
+    fn set_overloaded(&self, is_overloaded: bool) {
+        self.overloads.fetch_add(usize::from(is_overloaded), SeqCst);
+        self.is_overloaded.store(is_overloaded, SeqCst);
     }
 
     async fn consumer(&self, _: &GroupId, _: &[Topic]) -> ports::Result<Box<dyn Consumer>> {
