@@ -54,6 +54,8 @@ impl std::fmt::Debug for State {
 impl State {
     pub(super) fn new(parts: Parts, local_addr: SocketAddr) -> Result<Self, RoleError> {
         let Parts { log, clock, settings, health } = parts;
+        // A collector before this one in the same process may have ended while it was overloaded.
+        log.set_overloaded(false);
         Ok(Self {
             log,
             proxies: TrustedProxies::new(&settings.http.trusted_proxies),

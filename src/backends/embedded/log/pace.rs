@@ -4,7 +4,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The pace of one file. It stands until [`allow`](Self::allow) or [`hurry`](Self::hurry) is called.
+/// The pace of one file. It stands still until [`allow`](Self::allow) or [`set`](Self::set) is called.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     state: Mutex<State>,
