@@ -135,6 +135,13 @@ impl CmdError {
         Self::new(Kind::Failed, error)
     }
 
+    /// What stands where an URL is wanted is none. A login that may stand in it is not repeated.
+    #[must_use]
+    pub fn no_url(url: &str) -> Self {
+        let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
+        Self::usage(format!("{shown:?} is no URL like http://localhost:8080"))
+    }
+
     /// What was typed cannot be meant.
     #[must_use]
     pub fn usage(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -216,9 +216,7 @@ impl EventArgs {
 /// Host with port, and path, of an URL.
 fn host_and_path(url: &str, route: Route) -> Result<(String, String), CmdError> {
     let refuse = || {
-        // Without a login that may stand in it.
-        let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
-        let error = CmdError::usage(format!("{shown:?} is no URL like http://localhost:8080"));
+        let error = CmdError::no_url(url);
         if url.starts_with("https:") {
             error.hint("loadgen speaks plain HTTP; put it behind what ends TLS")
         } else {

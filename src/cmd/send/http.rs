@@ -36,9 +36,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(url: &str) -> Result<Self, CmdError> {
-        // Without a login that may stand in it.
-        let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
-        let refuse = || CmdError::usage(format!("{shown:?} is no URL like http://localhost:8080"));
+        let refuse = || CmdError::no_url(url);
         let uri: Uri = url.parse().map_err(|_| refuse())?;
         if uri.scheme_str() != Some("http") {
             return Err(refuse());

@@ -36,12 +36,14 @@ struct Shim {
     /// What happens below it is written down.
     root: PathBuf,
     trace: PathBuf,
+    _home: tempfile::TempDir,
 }
 
 impl Shim {
     /// Built anew. Its own files are beside what it writes down.
-    fn below(home: &Path) -> Self {
-        let home = home.canonicalize().unwrap();
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().canonicalize().unwrap();
         let (root, library) = (home.join("root"), home.join("shim.so"));
         std::fs::create_dir(&root).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/syncs/shim.c");
@@ -52,7 +54,7 @@ impl Shim {
             .output()
             .unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Self { library, root, trace: home.join("trace") }
+        Self { library, root, trace: home.join("trace"), _home: directory }
     }
 
     /// The next process begins a trace of its own.
@@ -236,8 +238,7 @@ fn wait_for_rest(data_dir: &Path) {
 
 #[test]
 fn every_name_and_every_file_is_synced() {
-    let home = tempfile::tempdir().unwrap();
-    let shim = Shim::below(home.path());
+    let shim = Shim::new();
     let data_dir = shim.root.join("data");
     let server = shim.start(&data_dir);
     assert_in_order(&shim.events());
@@ -257,8 +258,7 @@ fn every_name_and_every_file_is_synced() {
 /// Whoever put it there may have died before its name was durable.
 #[test]
 fn an_object_that_is_there_already_is_made_durable() {
-    let home = tempfile::tempdir().unwrap();
-    let shim = Shim::below(home.path());
+    let shim = Shim::new();
     let data_dir = shim.root.join("data");
     let point = [("EVP_CRASH_POINT", "object.rename.after:1")];
     let mut dying = Server::spawn(&data_dir, QUICK, &point);
@@ -275,17 +275,18 @@ fn an_object_that_is_there_already_is_made_durable() {
 
 #[test]
 fn what_is_put_aside_is_synced() {
-    let home = tempfile::tempdir().unwrap();
-    let shim = Shim::below(home.path());
+    let shim = Shim::new();
     let data_dir = shim.root.join("data");
     drop(backlog(&data_dir, &["collector"]));
     flip_middle(&segments(&data_dir.join(RAW))[1]);
     let server = shim.start(&data_dir);
-    let is_there = || data_dir.join(RAW).join("quarantine").is_dir();
-    eventually(60, || "a copy of what is damaged".to_owned(), is_there);
+    // Said once the copy is done.
+    let is_said = || server.said().contains("damaged frames in the log: put aside");
+    eventually(60, || "a copy of what is damaged".to_owned(), is_said);
     assert!(server.terminate().success());
     let events = shim.events();
-    let is_copied = |event: &Event| matches!(event, Event::Written(path) if path.extension().is_some_and(|end| end == "bad"));
+    let is_copied =
+        |event: &Event| matches!(event, Event::Written(path) if name_of(path).ends_with(".bad"));
     assert!(events.iter().any(is_copied));
     assert_files(&events);
 }
@@ -294,8 +295,7 @@ fn what_is_put_aside_is_synced() {
 /// whole.
 #[test]
 fn ledgers_and_exported_letters_are_synced() {
-    let home = tempfile::tempdir().unwrap();
-    let shim = Shim::below(home.path());
+    let shim = Shim::new();
     let data_dir = shim.root.join("data");
     let server = Server::start_with(&data_dir, QUICK, &[]);
     let lines: String = (0..10).map(|n| event_body(&format!("l{n}")) + "\n").collect();
