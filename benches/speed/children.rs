@@ -14,6 +14,9 @@ pub fn run(name: &str, arguments: &[String]) {
         ("librdkafka", [brokers, topic, seconds]) => {
             say(&librdkafka::produce(brokers, topic, self::seconds(seconds)));
         }
+        ("kafka-log", [brokers, topic, seconds]) => {
+            say(&librdkafka::append(brokers, topic, self::seconds(seconds)));
+        }
         ("load", [address, rate, connections, seconds]) => {
             let rate = rate.parse().ok().filter(|rate| *rate > 0.0);
             let connections = connections.parse().unwrap();

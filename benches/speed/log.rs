@@ -22,13 +22,27 @@ const WRITERS: usize = 64;
 const EVENT_BYTES: usize = 300;
 const RAW_FILE_BYTES: u64 = 64 << 20;
 
-/// What one round measured.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    bytes_per_second: f64,
-    group_bytes: f64,
-    appends_per_second: f64,
-    cpu_micros_per_append: f64,
+/// Turns of log and floor in one round: the disk's moods change within seconds.
+const TURNS: u32 = 10;
+
+/// What the log did in some turns.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    bytes: f64,
+    groups: f64,
+    appends: f64,
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+impl Written {
+    fn add(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.groups += other.groups;
+        self.appends += other.appends;
+        self.seconds += other.seconds;
+        self.cpu_seconds += other.cpu_seconds;
+    }
 }
 
 pub fn run(bench: &mut Bench) -> Report {
@@ -43,12 +57,18 @@ pub fn run(bench: &mut Bench) -> Report {
     let mut compared = Compared::default();
     let [mut group, mut appends, mut cpu] = std::array::from_fn(|_| Rounds::default());
     for _ in 0..bench.scale.rounds {
-        let round = measure_log(&runtime, &log, &topic, length);
-        let floor = measure_raw(&raw, round.group_bytes, length);
-        compared.add(round.bytes_per_second, floor);
-        group.add(round.group_bytes);
-        appends.add(round.appends_per_second);
-        cpu.add(round.cpu_micros_per_append);
+        let (mut ours, mut floor, mut floor_seconds) = (Written::default(), 0.0, 0.0);
+        for _ in 0..TURNS {
+            let turn = measure_log(&runtime, &log, &topic, length / TURNS);
+            let (bytes, seconds) = measure_raw(&raw, turn.bytes / turn.groups, length / TURNS);
+            ours.add(turn);
+            floor += bytes;
+            floor_seconds += seconds;
+        }
+        compared.add(ours.bytes / ours.seconds, floor / floor_seconds);
+        group.add(ours.bytes / ours.groups);
+        appends.add(ours.appends / ours.seconds);
+        cpu.add(ours.cpu_seconds * 1e6 / ours.appends);
     }
     log.close();
     Report {
@@ -65,8 +85,8 @@ pub fn run(bench: &mut Bench) -> Report {
             figure(cpu.median())
         )],
         note: "\
-Floor: one thread that writes groups of the size that the log made in that round by `pwritev2` with
-`RWF_DSYNC` into a file of zeros in the same directory.",
+Floor: one thread that writes groups of the size that the log has just made by `pwritev2` with `RWF_DSYNC`
+into a file of zeros in the same directory; the two take ten turns in each round.",
         ..Report::default()
     }
 }
@@ -97,7 +117,7 @@ fn measure_log(
     log: &Arc<EmbeddedLog>,
     topic: &Topic,
     length: Duration,
-) -> Round {
+) -> Written {
     let (bytes_before, groups_before) = log.synced(topic);
     let cpu_before = own_cpu_seconds();
     let started = Instant::now();
@@ -107,12 +127,12 @@ fn measure_log(
     });
     let seconds = started.elapsed().as_secs_f64();
     let (bytes, groups) = log.synced(topic);
-    let bytes = (bytes - bytes_before) as f64;
-    Round {
-        bytes_per_second: bytes / seconds,
-        group_bytes: bytes / (groups - groups_before) as f64,
-        appends_per_second: appends as f64 / seconds,
-        cpu_micros_per_append: (own_cpu_seconds() - cpu_before) * 1e6 / appends as f64,
+    Written {
+        bytes: (bytes - bytes_before) as f64,
+        groups: (groups - groups_before) as f64,
+        appends: appends as f64,
+        seconds,
+        cpu_seconds: own_cpu_seconds() - cpu_before,
     }
 }
 
@@ -131,8 +151,8 @@ async fn write(log: &EmbeddedLog, topic: &Topic, writer: usize, end: Instant) ->
     appends
 }
 
-/// Bytes a second of the raw loop.
-fn measure_raw(file: &File, group_bytes: f64, length: Duration) -> f64 {
+/// What the raw loop wrote, and in how many seconds.
+fn measure_raw(file: &File, group_bytes: f64, length: Duration) -> (f64, f64) {
     let group = vec![b'r'; group_bytes as usize];
     let started = Instant::now();
     let mut position = 0;
@@ -140,7 +160,7 @@ fn measure_raw(file: &File, group_bytes: f64, length: Duration) -> f64 {
     while started.elapsed() < length {
         written += write_synced(file, &group, &mut position, RAW_FILE_BYTES);
     }
-    written as f64 / started.elapsed().as_secs_f64()
+    (written as f64, started.elapsed().as_secs_f64())
 }
 
 /// Writes the group at the position, or from the start where the file ends; returns its bytes.

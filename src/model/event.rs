@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Origin, Timestamp};
 
 /// An event's identity among all shapes: 1 to 255 bytes without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EventId(String);
 
 /// Why a text is no event id.
@@ -52,7 +52,9 @@ impl EventId {
         if text.len() > Self::MAX_BYTES {
             return Err(EventIdError::TooLong);
         }
-        if text.chars().any(char::is_control) {
+        // Nearly every id is ASCII, and so known to be right after one pass without branches.
+        let is_odd = text.bytes().fold(false, |odd, byte| odd | (byte < b' ') | (byte >= 0x7f));
+        if is_odd && text.chars().any(char::is_control) {
             return Err(EventIdError::Control);
         }
         Ok(())
@@ -82,6 +84,12 @@ impl TryFrom<String> for EventId {
 impl From<EventId> for String {
     fn from(id: EventId) -> Self {
         id.0
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

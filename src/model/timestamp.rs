@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z; displays and serialises as RFC 3339 with milliseconds.
@@ -95,6 +96,30 @@ impl Timestamp {
         // Digits and the punctuation above are ASCII.
         std::str::from_utf8(buffer).unwrap_or_default()
     }
+
+    /// Reads what [`encode`](Self::encode) writes, which is what nearly every instant between two
+    /// stages looks like; `None` for every other text.
+    fn decode(text: &str) -> Option<Self> {
+        let bytes: &[u8; 24] = text.as_bytes().try_into().ok()?;
+        let number = |digits: &[u8]| {
+            digits.iter().fold(0_i64, |number, digit| number * 10 + i64::from(digit & 0xf))
+        };
+        let days = days(number(&bytes[..4]), number(&bytes[5..7]), number(&bytes[8..10]));
+        let minutes = number(&bytes[11..13]) * 60 + number(&bytes[14..16]);
+        let millis = number(&bytes[17..19]) * 1000 + number(&bytes[20..23]);
+        let at = Self::from_millis(days * 86_400_000 + minutes * 60_000 + millis)?;
+        // It is the only form of that instant: a text with other digits or punctuation is none.
+        (at.encode(&mut [0; 24]) == text).then_some(at)
+    }
+}
+
+/// The day since the epoch of a date: [`civil`] the other way.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let from_march = (month + 9) % 12;
+    let of_year = (153 * from_march + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - 719_468
 }
 
 /// Year, month and day of a day since the epoch: the Gregorian calendar counted in eras of 400
@@ -129,6 +154,9 @@ impl FromStr for Timestamp {
 
     /// Reads RFC 3339 with any offset; finer than milliseconds is cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(at) = Self::decode(text) {
+            return Ok(at);
+        }
         let instant: jiff::Timestamp = text.parse()?;
         let millis = instant.as_nanosecond().div_euclid(1_000_000);
         Ok(Self::from_millis_clamped(i64::try_from(millis).unwrap_or(i64::MAX)))
@@ -137,14 +165,27 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.encode(&mut [0; 24]))
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 text")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -164,7 +205,19 @@ mod tests {
         #[test]
         fn texts_are_those_of_the_calendar(millis in Timestamp::MIN.0..=Timestamp::MAX.0) {
             let known = jiff::Timestamp::from_millisecond(millis).unwrap();
-            proptest::prop_assert_eq!(Timestamp(millis).to_string(), format!("{known:.3}"));
+            let text = Timestamp(millis).to_string();
+            proptest::prop_assert_eq!(&text, &format!("{known:.3}"));
+            proptest::prop_assert_eq!(Timestamp::decode(&text), Some(Timestamp(millis)));
+        }
+
+        #[test]
+        fn what_is_read_without_the_calendar_is_read_alike_with_it(
+            text in "[0-2][0-9]{3}[-/:][0-3][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9][.,][0-9]{3}[Zz0]",
+        ) {
+            let known = text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
+            if let Some(read) = Timestamp::decode(&text) {
+                proptest::prop_assert_eq!(known.ok(), Some(read.as_millis()));
+            }
         }
     }
 

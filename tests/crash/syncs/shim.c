@@ -5,8 +5,8 @@
  *   U path            a file was removed
  *   W path            a file was written to, by this thread not the one before
  *   S path seconds    a file or directory is being synced, since that time
- * Only below EVP_SYNCS_ROOT. Loaded in front of the C library; what goes around the library (the log's
- * synced writes, a rename that must not replace) is not seen. */
+ * Only below EVP_SYNCS_ROOT. Loaded in front of the C library; what goes around the library (a rename
+ * that must not replace) is not seen. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -3,13 +3,12 @@
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::io::{Errno, ReadWriteFlags};
-
 use super::pace::{Pace, Urgency};
+use super::writeback;
 
 /// Writes to a disk.
 pub(crate) trait Disk: Debug + Send + Sync + 'static {
@@ -19,8 +18,11 @@ pub(crate) trait Disk: Debug + Send + Sync + 'static {
     /// nobody needs it any more.
     fn create_zeroed(&self, path: &Path, bytes: u64, pace: &Pace) -> io::Result<File>;
 
-    /// Writes all bytes at a position and makes them durable, both through this descriptor.
-    fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Writes all bytes at a position and has the disk begin with them.
+    fn begin_write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Waits until what was written through this descriptor is durable.
+    fn finish_write(&self, file: &File) -> io::Result<()>;
 
     /// Makes what others wrote into a file durable.
     fn sync_file(&self, file: &File) -> io::Result<()>;
@@ -66,22 +68,14 @@ impl Disk for SystemDisk {
         Ok(file)
     }
 
-    fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        let mut written = 0;
-        while written < bytes.len() {
-            let slice = [IoSlice::new(&bytes[written..])];
-            let position = at + written as u64;
-            match rustix::io::pwritev2(file, &slice, position, ReadWriteFlags::DSYNC) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => written += count,
-                Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    return write_then_sync(file, &bytes[written..], position);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+    fn begin_write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        file.write_all_at(bytes, at)?;
+        writeback::begin(file, at, bytes.len() as u64);
         Ok(())
+    }
+
+    fn finish_write(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
@@ -98,18 +92,12 @@ impl Disk for SystemDisk {
     }
 }
 
-/// For file systems that do not know the flag.
-fn write_then_sync(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)?;
-    file.sync_data()
-}
-
 /// Writes zeros over a range.
 pub(super) fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
     let mut at = from;
     while at < to {
         let length = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
-        std::os::unix::fs::FileExt::write_all_at(file, &ZEROS[..length], at)?;
+        file.write_all_at(&ZEROS[..length], at)?;
         at += length as u64;
     }
     Ok(())

@@ -3,7 +3,8 @@
 //! It is what a partition of the embedded event log lies in, and what a spill log will lie in; it
 //! knows offsets and encoded batches, not topics, groups or consumers.
 //!
-//! * [`frame`]: a batch on disk. [`disk`]: the calls that write. [`segment`]: files and their bounds.
+//! * [`frame`]: a batch on disk. [`disk`]: the calls that write, [`writeback`] the one by
+//!   which a write begins at once. [`segment`]: files and their bounds.
 //! * [`writer`]: the thread that commits groups; [`group`]: who waits for them; [`pace`]: how the next
 //!   segment is made ready beside it.
 //! * [`reader`]: frames of a file; [`cursor`]: frames of the log, with what is lost.
@@ -24,6 +25,7 @@ mod segment;
 pub(crate) mod test_disk;
 #[cfg(test)]
 mod tests;
+mod writeback;
 mod writer;
 
 pub(crate) use cursor::{Cursor, Step, Wait};

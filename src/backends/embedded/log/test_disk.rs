@@ -30,7 +30,8 @@ pub(crate) struct TestDisk {
     names: Mutex<HashSet<(PathBuf, u64)>>,
     /// Inodes of files that are synced, or were never anybody else's.
     files: Mutex<HashSet<u64>>,
-    held: Mutex<bool>,
+    /// How many syncs may still end; `None` where all may.
+    held: Mutex<Option<u32>>,
     released: Condvar,
 }
 
@@ -51,9 +52,9 @@ impl Default for TestDisk {
 }
 
 impl TestDisk {
-    /// Holds writes back, or lets them go.
-    pub(crate) fn hold(&self, held: bool) {
-        *self.held.lock().unwrap() = held;
+    /// Lets that many more syncs end and holds the next back; `None` lets all go.
+    pub(crate) fn hold(&self, after: impl Into<Option<u32>>) {
+        *self.held.lock().unwrap() = after.into();
         self.released.notify_all();
     }
 
@@ -83,13 +84,19 @@ impl Disk for TestDisk {
         Ok(file)
     }
 
-    fn write_synced(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        let held = self.held.lock().unwrap();
-        drop(self.released.wait_while(held, |held| *held).unwrap());
-        assert!(!self.is_panicking.load(Ordering::SeqCst), "injected panic of the writer");
+    fn begin_write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         self.assert_durable(file);
         file.write_all_at(bytes, at)?;
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn finish_write(&self, _file: &File) -> io::Result<()> {
+        let held = self.held.lock().unwrap();
+        let mut held = self.released.wait_while(held, |held| *held == Some(0)).unwrap();
+        *held = held.map(|left| left - 1);
+        drop(held);
+        assert!(!self.is_panicking.load(Ordering::SeqCst), "injected panic of the writer");
         let failing = self.failing_syncs.load(Ordering::SeqCst);
         if failing > 0 {
             self.failing_syncs.store(failing - 1, Ordering::SeqCst);

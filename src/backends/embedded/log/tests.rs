@@ -136,11 +136,11 @@ fn appends_that_meet_a_sync_under_way_share_the_next_one() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(TestDisk::default());
     let log = open(directory.path(), 0, disk.clone());
-    disk.hold(true);
+    disk.hold(0);
     let tickets: Vec<_> = (0..5).map(|n| log.append(&batch(&[n.to_string()])).unwrap()).collect();
     assert_eq!(log.high(), 0, "nothing is visible before its sync");
     assert_eq!(read_all(&log, 0), (vec![], vec![]));
-    disk.hold(false);
+    disk.hold(None);
     for ticket in tickets {
         wait(ticket).unwrap();
     }
@@ -152,12 +152,12 @@ fn a_full_queue_refuses_at_once_and_later_takes_again() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(TestDisk::default());
     let log = open(directory.path(), 0, disk.clone());
-    disk.hold(true);
+    disk.hold(0);
     let large = "z".repeat(400 << 10);
     let tickets: Vec<_> =
         (0..2).map(|_| log.append(&batch(std::slice::from_ref(&large))).unwrap()).collect();
     assert_eq!(log.append(&batch(&[large])).unwrap_err().kind(), Kind::Full);
-    disk.hold(false);
+    disk.hold(None);
     for ticket in tickets {
         wait(ticket).unwrap();
     }
@@ -305,7 +305,7 @@ fn a_closed_log_keeps_what_was_queued_and_takes_no_more() {
     let directory = tempfile::tempdir().unwrap();
     let disk = Arc::new(TestDisk::default());
     let log = open(directory.path(), 0, disk.clone());
-    disk.hold(true);
+    disk.hold(0);
     let mut tickets = vec![log.append(&batch(&["0".to_owned()])).unwrap()];
     while disk.writes.load(Ordering::SeqCst) == 0 {
         std::thread::yield_now();
@@ -324,7 +324,7 @@ fn a_closed_log_keeps_what_was_queued_and_takes_no_more() {
             std::thread::yield_now();
         };
         assert_eq!(refused.kind(), Kind::Closed);
-        disk.hold(false);
+        disk.hold(None);
     });
     let written: Vec<String> = (0..tickets.len()).map(|number| number.to_string()).collect();
     for ticket in tickets {
@@ -340,10 +340,10 @@ fn a_writer_that_panics_leaves_nobody_waiting() {
     let log = open(directory.path(), 0, disk.clone());
     append(&log, &["a"]).unwrap();
     disk.is_panicking.store(true, Ordering::SeqCst);
-    disk.hold(true);
+    disk.hold(0);
     let in_hand = log.append(&batch(&["b".to_owned()])).unwrap();
     let waiting = log.append(&batch(&["c".to_owned()])).unwrap();
-    disk.hold(false);
+    disk.hold(None);
     assert_eq!(wait(in_hand).unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(wait(waiting).unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(append(&log, &["d"]).unwrap_err().kind(), Kind::Unavailable);
@@ -362,6 +362,8 @@ fn while_appenders_are_overloaded_appends_gather_and_then_no_more() {
     log.set_gathering(true);
     let mut looked = 0;
     while looked < 20 {
+        // So that the first is taken at once.
+        std::thread::sleep(GATHER);
         let before = std::time::Instant::now();
         append(&log, &["first"]).unwrap();
         let writes = disk.writes.load(Ordering::SeqCst);
@@ -382,4 +384,24 @@ fn while_appenders_are_overloaded_appends_gather_and_then_no_more() {
     log.close();
     wait(last).unwrap();
     assert_eq!(values(&log).last().unwrap(), "last");
+}
+
+/// Whoever waits for a group need not wait for the one after it.
+#[test]
+fn a_group_is_told_while_the_disk_works_on_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Arc::new(TestDisk::default());
+    let log = open(directory.path(), 0, disk.clone());
+    disk.hold(0);
+    let first = log.append(&batch(&["first".to_owned()])).unwrap();
+    while disk.writes.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    let second = log.append(&batch(&["second".to_owned()])).unwrap();
+    disk.hold(1);
+    wait(first).unwrap();
+    assert_eq!(values(&log), ["first"]);
+    disk.hold(None);
+    wait(second).unwrap();
+    assert_eq!(values(&log), ["first", "second"]);
 }

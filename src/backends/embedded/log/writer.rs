@@ -1,7 +1,8 @@
 //! The thread that commits groups: one write and sync for everything that came in while the last
-//! one was under way. No timer: a lone append is synced at once. Only while the appenders are
-//! overloaded a group begins no sooner than four milliseconds after the one before it: each costs
-//! the processor that they have too little of, and the wait for it is nothing beside theirs.
+//! one was under way. Who waited for that one is told while the disk works on the next. No timer: a
+//! lone append is synced at once. Only while the appenders are overloaded a group begins no sooner
+//! than four milliseconds after the one before it: each costs the processor that they have too little
+//! of, and the wait for it is nothing beside theirs.
 
 use std::fs::File;
 use std::io;
@@ -68,6 +69,23 @@ impl Preparing {
     }
 }
 
+/// A group that has ended, while nobody knows it yet.
+#[derive(Debug)]
+struct Untold {
+    group: Arc<Group>,
+    outcome: Result<(), Failure>,
+}
+
+impl Untold {
+    /// Tells its appenders how it ended, and consumers that there is more.
+    fn tell(self, shared: &Shared) {
+        if self.outcome.is_ok() {
+            shared.notify_subscribers();
+        }
+        self.group.complete(self.outcome);
+    }
+}
+
 /// Owns the files.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -82,6 +100,8 @@ pub(super) struct Writer {
     sync_failures: u32,
     /// The group that is being committed.
     in_hand: Option<Arc<Group>>,
+    /// The one before it, and how it ended.
+    untold: Option<Untold>,
     /// When the last group was taken.
     took: Instant,
 }
@@ -93,6 +113,7 @@ impl Drop for Writer {
         if !std::thread::panicking() {
             return;
         }
+        self.tell();
         let directory = self.shared.directory.display();
         tracing::error!(log = %directory, "the log's writer broke off: nothing more is accepted");
         let what = format!("the writer of the log {directory} broke off: start again");
@@ -128,6 +149,7 @@ impl Writer {
             prepared: None,
             sync_failures: 0,
             in_hand: None,
+            untold: None,
             took: Instant::now(),
         }
     }
@@ -153,13 +175,9 @@ impl Writer {
         while let Some(group) = self.take_group(&mut frames) {
             self.in_hand = Some(Arc::clone(&group));
             let outcome = self.commit(&mut frames);
-            {
-                let mut queue = self.shared.queue();
-                queue.in_flight = 0;
-                queue.refusal = self.refusal();
-            }
+            self.tell();
             self.in_hand = None;
-            group.complete(outcome);
+            self.untold = Some(Untold { group, outcome });
             if frames.capacity() > KEPT_BUFFER_BYTES {
                 frames = Vec::new();
             }
@@ -168,18 +186,33 @@ impl Writer {
         self.discard_prepared();
     }
 
-    /// Waits for appends and takes all of them; `None` when the log was closed.
+    fn tell(&mut self) {
+        if let Some(untold) = self.untold.take() {
+            untold.tell(&self.shared);
+        }
+    }
+
+    /// Waits for appends and takes all of them; `None` when the log was closed. Where it has to wait,
+    /// the group before is told first.
     fn take_group(&mut self, frames: &mut Vec<u8>) -> Option<Arc<Group>> {
-        let mut queue = self.shared.queue();
+        let shared = Arc::clone(&self.shared);
+        let is_gathering = || shared.is_gathering.load(Ordering::Relaxed);
+        let mut queue = shared.queue();
+        queue.in_flight = 0;
+        queue.refusal = self.refusal();
+        if queue.frames.is_empty() || is_gathering() {
+            drop(queue);
+            self.tell();
+            queue = shared.queue();
+        }
         let mut wait = IDLE;
         while queue.frames.is_empty() {
             if queue.is_closing {
                 return None;
             }
             queue.is_writer_waiting = true;
-            let work = &self.shared.work;
-            let (woken, waited) =
-                work.wait_timeout(queue, wait).unwrap_or_else(std::sync::PoisonError::into_inner);
+            let waited = shared.work.wait_timeout(queue, wait);
+            let (woken, waited) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
             queue = woken;
             if waited.timed_out() && queue.frames.is_empty() {
                 *frames = Vec::new();
@@ -188,10 +221,10 @@ impl Writer {
             }
         }
         queue.is_writer_waiting = false;
-        if self.shared.is_gathering.load(Ordering::Relaxed) && !queue.is_closing {
+        if self.untold.is_none() && is_gathering() && !queue.is_closing {
             let rest = GATHER.saturating_sub(self.took.elapsed());
             // Nobody notifies a writer that does not wait for work, but who closes the log.
-            let gathered = self.shared.work.wait_timeout(queue, rest);
+            let gathered = shared.work.wait_timeout(queue, rest);
             queue = gathered.unwrap_or_else(std::sync::PoisonError::into_inner).0;
             self.took = Instant::now();
         }
@@ -211,9 +244,8 @@ impl Writer {
                 return Err(refusal);
             }
             self.make_room(length)?;
-            let Some(current) = &mut self.current else { continue };
             crash::point("log.sync.before");
-            match self.disk.write_synced(&current.file, frames, current.position) {
+            match self.write(frames) {
                 Ok(()) => break,
                 Err(error) => self.abandon_segment(&error)?,
             }
@@ -228,8 +260,17 @@ impl Writer {
         self.shared.high.store(end, Ordering::Release);
         self.shared.written.fetch_add(length, Ordering::Relaxed);
         self.shared.groups.fetch_add(1, Ordering::Relaxed);
-        self.shared.notify_subscribers();
         Ok(())
+    }
+
+    /// Writes to the end of the current segment, durably. While the disk works, the group before is told.
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        let current = self.current.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        self.disk.begin_write(&current.file, frames, current.position)?;
+        if let Some(untold) = self.untold.take() {
+            untold.tell(&self.shared);
+        }
+        self.disk.finish_write(&current.file)
     }
 
     /// Gives the current file up; `Ok` where the group may be tried once more.
@@ -269,6 +310,8 @@ impl Writer {
             .as_ref()
             .is_some_and(|current| current.capacity.saturating_sub(current.position) >= length);
         if !has_room {
+            // It may take a while.
+            self.tell();
             self.roll(length).map_err(|error| {
                 let directory = &self.shared.directory;
                 if disk::is_full(&error) {

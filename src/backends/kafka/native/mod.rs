@@ -1,5 +1,5 @@
 //! What the safe wrapper of librdkafka lacks: topic identities, positions of any group, headers of
-//! any bytes, and producing without a copy a field. The only module with `unsafe`.
+//! any bytes, and producing without a copy a field. The only module with `unsafe` but for one system call.
 //!
 //! Every function owns what it makes: pointers are wrapped in [`Owned`] at once, read while their
 //! owner lives, and copied out before it is dropped. [`produce`] alone lends memory beyond its call:
