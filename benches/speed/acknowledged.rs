@@ -5,165 +5,59 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::bench::{Bench, MOST_EVENTS};
 use crate::embedded::bare;
 use crate::librdkafka::Produced;
-use crate::load::{self, Ledger, Load, Numbers};
+use crate::load::{Ledger, Load, Numbers};
 use crate::process::{Process, answer_of_child, go_collector};
-use crate::report::{Compared, Goal, Report, Rounds, Row, figure};
+use crate::report::{Compared, Goal, Report, Row, figure};
 use crate::stand::Stand;
+use crate::turns::{Side, Under, measure};
 
 const RAW: &str = "collected";
 const PEER: &str = "collected-by-peer";
 const ALONE: &str = "by-librdkafka";
 const LOG_ALONE: &str = "by-the-log";
 
-/// Where it is measured.
-struct At<'a> {
-    stand: &'a Stand,
-    /// Of this part alone: all of it is looked for in the topics.
-    ledger: Arc<Ledger>,
-}
+/// In the order of `Measured::servers`.
+const SERVERS: [&str; 6] = [
+    "evp, single, 512 connections",
+    "Go, single",
+    "Go without headers, single",
+    "evp, batches, 32 connections",
+    "Go, batches",
+    "Go without headers, batches",
+];
 
-/// Turns that the servers of one form of load take in each round: the machine's moods change within
-/// seconds, and what is beside each other should be measured in the same one.
-const TURNS: u32 = 4;
+/// In the order of `Measured::parts`.
+const PARTS: [&str; 3] =
+    ["librdkafka alone, messages", "bare hyper handler, batches", "evp's log alone, ready batches"];
 
+/// What all rounds brought.
 #[derive(Default)]
-struct Side {
-    per_cpu: Rounds,
-    rate: Rounds,
-    p99_ms: Rounds,
-    resident_mb: Rounds,
-    events: u64,
-}
-
-/// What a server did in the turns of one round.
-#[derive(Default)]
-struct Turns {
-    events: u64,
-    cpu_seconds: f64,
-    seconds: f64,
-}
-
-/// One round of those servers: events a CPU-second of each one's process.
-fn measure<const N: usize>(
-    at: &At<'_>,
-    sides: [&mut Side; N],
-    servers: &[Process; N],
-    load: Load,
-) -> [f64; N] {
-    let run = |server: &Process, length| {
-        let done = load::run(server.http(), load, length, &at.ledger).unwrap();
-        assert_eq!(done.refused, 0, "every request is answered with 202");
-        done
-    };
-    // For caches, connections and adaptive buffers.
-    let warmed = servers.each_ref().map(|server| run(server, Duration::from_secs(1)).events);
-    let mut turns: [Turns; N] = std::array::from_fn(|_| Turns::default());
-    let mut sides = sides;
-    for _ in 0..TURNS {
-        for ((server, turn), side) in servers.iter().zip(&mut turns).zip(&mut sides) {
-            let before = server.cpu();
-            let done = run(server, at.stand.scale.seconds / TURNS);
-            turn.cpu_seconds += server.cpu() - before;
-            turn.events += done.events;
-            turn.seconds += done.seconds;
-            side.p99_ms.add(done.p99_ms);
-        }
-    }
-    for (at, (turn, side)) in turns.iter().zip(&mut sides).enumerate() {
-        side.per_cpu.add(turn.events as f64 / turn.cpu_seconds);
-        side.rate.add(turn.events as f64 / turn.seconds);
-        side.resident_mb.add(servers[at].resident_mb());
-        side.events += warmed[at] + turn.events;
-    }
-    turns.map(|turn| turn.events as f64 / turn.cpu_seconds)
-}
-
-impl Side {
-    /// Events a CPU-second of a child.
-    fn produced(&mut self, produced: &Produced) -> f64 {
-        let per_cpu = produced.messages as f64 / produced.cpu_seconds;
-        self.per_cpu.add(per_cpu);
-        self.rate.add(produced.messages as f64 / produced.seconds);
-        per_cpu
-    }
-
-    fn line(&self, name: &str) -> String {
-        format!(
-            "| {name} | {} | {} | {:.1} | {:.0} |",
-            figure(self.per_cpu.median()),
-            figure(self.rate.median()),
-            self.p99_ms.median(),
-            self.resident_mb.median()
-        )
-    }
+struct Measured {
+    servers: [Side; SERVERS.len()],
+    parts: [Side; PARTS.len()],
+    /// Ours beside the Go peer's, single events and batches.
+    single: Compared,
+    batch: Compared,
+    /// Our batches beside librdkafka alone.
+    to_alone: Compared,
+    /// Handler and log, as one after the other, beside the Go peer's batches.
+    nothing_else: Compared,
 }
 
 pub fn run(bench: &mut Bench) -> Report {
     let stand = bench.stand();
-    let at = At { stand, ledger: Arc::new(Ledger::new(MOST_EVENTS)) };
-    let program = go_collector(stand.home());
+    // Of this part alone: all of it is looked for in the topics.
+    let ledger = Arc::new(Ledger::new(MOST_EVENTS));
     [RAW, PEER, ALONE, LOG_ALONE].into_iter().for_each(|topic| stand.kafka.create(topic));
-    let [mut single, mut batch, mut to_alone] = std::array::from_fn(|_| Compared::default());
-    let mut sides: [Side; 6] = std::array::from_fn(|_| Side::default());
-    let mut alone_rate = Rounds::default();
-    let nowhere = At { stand, ledger: Arc::new(Ledger::new(0)) };
-    let (mut door, mut log_alone, mut nothing_else) =
-        (Side::default(), Side::default(), Compared::default());
-    for _ in 0..stand.scale.rounds {
-        let [ours_single, peer_single, bare_single, ours_batch, peer_batch, bare_batch] =
-            &mut sides;
-        let servers = [evp(stand), peer(stand, &program, true), peer(stand, &program, false)];
-        let [ours, go, _] =
-            measure(&at, [ours_single, peer_single, bare_single], &servers, Load::SINGLE);
-        single.add(ours, go);
-        drop(servers);
-        let servers = [evp(stand), peer(stand, &program, true), peer(stand, &program, false)];
-        let [ours, go, _] =
-            measure(&at, [ours_batch, peer_batch, bare_batch], &servers, Load::BATCH);
-        batch.add(ours, go);
-        drop(servers);
-        let [at_door] = measure(&nowhere, [&mut door], &[bare()], Load::BATCH);
-        let handed_over = log_alone.produced(&alone(stand, "kafka-log", LOG_ALONE));
-        nothing_else.add(1.0 / (1.0 / at_door + 1.0 / handed_over), go);
-        let produced = alone(stand, "librdkafka", ALONE);
-        to_alone.add(ours, produced.messages as f64 / produced.cpu_seconds);
-        alone_rate.add(produced.messages as f64 / produced.seconds);
-    }
-    let mut details =
-        vec!["| medians of the same rounds | events a CPU-s | events/s | p99 ms | MB |\n|---|---|---|---|---|".into()];
-    let names = [
-        "evp, single, 512 connections",
-        "Go, single",
-        "Go without headers, single",
-        "evp, batches, 32 connections",
-        "Go, batches",
-        "Go without headers, batches",
-    ];
-    details.extend(names.iter().zip(&sides).map(|(name, side)| side.line(name)));
-    let (of_it, rate) = (figure(to_alone.beside.median()), figure(alone_rate.median()));
-    details.push(format!("| librdkafka alone, messages | {of_it} | {rate} | | |"));
-    for (name, side) in
-        [("bare hyper handler, batches", &door), ("evp's log alone, ready batches", &log_alone)]
-    {
-        let (per_cpu, rate) = (figure(side.per_cpu.median()), figure(side.rate.median()));
-        details.push(format!("| {name} | {per_cpu} | {rate} | | |"));
-    }
-    details.push(format!(
-        "| handler and log together, nothing else | {} | | | |",
-        figure(nothing_else.ours.median())
-    ));
-    details.push(format!(
-        "\nA collector that did nothing with batches but read and hand them over would be {:.2} of the Go peer, worst round {:.2}",
-        nothing_else.ratios.median(),
-        nothing_else.ratios.least()
-    ));
-    let acknowledged: u64 = sides.iter().map(|side| side.events).sum();
-    details.push(format!("\n{}", nothing_is_missing(&at, acknowledged)));
+    let measured = rounds(stand, &ledger);
+    let mut details = measured.lines();
+    let acknowledged: u64 = measured.servers.iter().map(|side| side.events).sum();
+    details.push(format!("\n{}", nothing_is_missing(stand, &ledger, acknowledged)));
+    let Measured { single, batch, to_alone, .. } = measured;
     let batches = "batches of 100, broker-acknowledged: events a CPU-s";
     Report {
         rows: vec![
@@ -181,8 +75,58 @@ pub fn run(bench: &mut Bench) -> Report {
 The Go peer is `benches/peers/collector` (net/http, encoding/json, franz-go), linger 5 ms, lz4 and acks=all
 like evp, with the header that evp's records have (decision 20; without it in the second table). librdkafka
 alone is a process that hands over records of the same size, key and header by `rdkafka`'s ThreadedProducer
-with evp's settings as fast as it can, which fills its batches better than a collector's requests do.",
+with evp's settings as fast as it can, which fills its batches better than a collector's requests do. evp's
+log alone is a process that appends ready batches as the collector does. The servers of one form of load take
+four turns in each round.",
         ..Report::default()
+    }
+}
+
+fn rounds(stand: &Stand, ledger: &Arc<Ledger>) -> Measured {
+    let nowhere = Arc::new(Ledger::new(0));
+    let program = go_collector(stand.home());
+    let under = |load, ledger| Under { load, length: stand.scale.seconds, ledger };
+    let of_servers = |load, sides: [&mut Side; 3]| {
+        let [ours, go, bare] =
+            [evp(stand), peer(stand, &program, true), peer(stand, &program, false)];
+        measure(&under(load, ledger), sides, [&ours, &go, &bare])
+    };
+    let mut all = Measured::default();
+    for _ in 0..stand.scale.rounds {
+        let [ours_single, go_single, bare_single, ours_batch, go_batch, bare_batch] =
+            &mut all.servers;
+        let [ours, go, _] = of_servers(Load::SINGLE, [ours_single, go_single, bare_single]);
+        all.single.add(ours, go);
+        let [ours, go, _] = of_servers(Load::BATCH, [ours_batch, go_batch, bare_batch]);
+        all.batch.add(ours, go);
+        let [alone, door, log_alone] = &mut all.parts;
+        let [at_door] = measure(&under(Load::BATCH, &nowhere), [door], [&bare()]);
+        let handed_over = produced(log_alone, stand, "kafka-log", LOG_ALONE);
+        all.nothing_else.add(1.0 / (1.0 / at_door + 1.0 / handed_over), go);
+        all.to_alone.add(ours, produced(alone, stand, "librdkafka", ALONE));
+    }
+    all
+}
+
+impl Measured {
+    fn lines(&self) -> Vec<String> {
+        let mut lines =
+            vec!["| medians of the same rounds | events a CPU-s | events/s | p99 ms | MB |\n|---|---|---|---|---|".into()];
+        lines.extend(SERVERS.iter().zip(&self.servers).map(|(name, side)| side.line(name)));
+        lines.extend(PARTS.iter().zip(&self.parts).map(|(name, side)| {
+            let (per_cpu, rate) = (figure(side.per_cpu.median()), figure(side.rate.median()));
+            format!("| {name} | {per_cpu} | {rate} | | |")
+        }));
+        lines.push(format!(
+            "| handler and log together, nothing else | {} | | | |",
+            figure(self.nothing_else.ours.median())
+        ));
+        lines.push(format!(
+            "\nA collector that did nothing with batches but read and hand them over would be {:.2} of the Go peer, worst round {:.2}",
+            self.nothing_else.ratios.median(),
+            self.nothing_else.ratios.least()
+        ));
+        lines
     }
 }
 
@@ -197,17 +141,22 @@ fn peer(stand: &Stand, program: &Path, has_headers: bool) -> Process {
     Process::peer(command)
 }
 
-/// A child that only produces.
-fn alone(stand: &Stand, name: &str, topic: &str) -> Produced {
+/// What a child that only produces can do: events a CPU-second.
+fn produced(side: &mut Side, stand: &Stand, name: &str, topic: &str) -> f64 {
     let seconds = stand.scale.seconds.as_secs_f64().to_string();
-    answer_of_child("", &[name, stand.kafka.brokers(), topic, &seconds])
+    let arguments = [name, stand.kafka.brokers(), topic, &seconds];
+    let produced: Produced = answer_of_child("", &arguments);
+    let per_cpu = produced.messages as f64 / produced.cpu_seconds;
+    side.per_cpu.add(per_cpu);
+    side.rate.add(produced.messages as f64 / produced.seconds);
+    per_cpu
 }
 
-fn nothing_is_missing(at: &At<'_>, acknowledged: u64) -> String {
+fn nothing_is_missing(stand: &Stand, ledger: &Ledger, acknowledged: u64) -> String {
     let landed = Numbers::below(MOST_EVENTS);
-    at.stand.kafka.numbers(RAW, &landed);
-    at.stand.kafka.numbers(PEER, &landed);
-    let missing = at.ledger.acknowledged.missing_in(&landed);
+    stand.kafka.numbers(RAW, &landed);
+    stand.kafka.numbers(PEER, &landed);
+    let missing = ledger.acknowledged.missing_in(&landed);
     assert_eq!(missing, 0, "an acknowledged event is not there");
     format!("acknowledged {acknowledged} events by number, missing in the topics {missing}")
 }

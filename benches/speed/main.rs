@@ -47,6 +47,7 @@ mod segments;
 mod servers;
 mod single;
 mod stand;
+mod turns;
 mod whole;
 mod worker;
 

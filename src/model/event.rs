@@ -53,7 +53,7 @@ impl EventId {
             return Err(EventIdError::TooLong);
         }
         // Nearly every id is ASCII, and so known to be right after one pass without branches.
-        let is_odd = text.bytes().fold(false, |odd, byte| odd | (byte < b' ') | (byte >= 0x7f));
+        let is_odd = text.bytes().fold(false, |odd, byte| odd | !(b' '..0x7f).contains(&byte));
         if is_odd && text.chars().any(char::is_control) {
             return Err(EventIdError::Control);
         }
